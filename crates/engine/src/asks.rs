@@ -1,0 +1,90 @@
+//! What the engine asks of the store, and the pages it gets back.
+//!
+//! A page shows a message once it is durable, hides what a `Delete`, `Cut` or `Drop` removed from the moment
+//! that was appended, and names the `Lsn` it is true at. Rows come in key order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
+use crate::rows::{Blob, MessageRow};
+
+/// A question to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The next messages of a queue from `from` on, up to and including `to`, in key order and at most
+    /// `limit` of them (and about 1 MiB of blobs, but at least one). Of a lane in `skip` only its first
+    /// message's key comes back, as a row without a blob.
+    Run {
+        /// Where to begin; its queue is the queue that is read.
+        from: MessageKey,
+        /// Where to end, inclusive.
+        to: MessageKey,
+        /// Lanes to pass over.
+        skip: Arc<BTreeSet<Lane>>,
+        /// Rows at most.
+        limit: usize,
+    },
+    /// The next messages of one lane, ranks 0 only, from sequence `from` up to but excluding `to`.
+    Lane {
+        /// The queue.
+        queue: QueueId,
+        /// The lane.
+        lane: Lane,
+        /// First sequence.
+        from: u64,
+        /// Sequence to stop before.
+        to: u64,
+        /// Rows at most.
+        limit: usize,
+    },
+    /// Whether these messages are there: their rows come back without blobs.
+    Exists(Vec<MessageKey>),
+    /// These messages with their blobs, those that are there.
+    Body(Vec<MessageKey>),
+    /// Messages retained from before `cutoff`, without blobs, in key order per rank, at most `limit`.
+    /// With `sorted` the times rise with the sequence within rank 0, and the search stops at the first younger one.
+    Expired {
+        /// The queue.
+        queue: QueueId,
+        /// ms; a message is expired if its `retained_from` is before this.
+        cutoff: Millis,
+        /// Whether times rise with sequences in rank 0.
+        sorted: bool,
+        /// Rows at most.
+        limit: usize,
+    },
+}
+
+impl Ask {
+    /// The queue that is asked about.
+    pub fn queue(&self) -> QueueId {
+        match self {
+            Ask::Run { from, .. } => from.queue,
+            Ask::Lane { queue, .. } | Ask::Expired { queue, .. } => *queue,
+            Ask::Exists(keys) | Ask::Body(keys) => keys.first().map_or(QueueId(0), |key| key.queue),
+        }
+    }
+}
+
+/// An answer of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Page {
+    /// True as of this batch.
+    pub lsn: Lsn,
+    /// In key order.
+    pub rows: Vec<Found>,
+    /// Whether the range was read to its end; otherwise the next read begins behind the last row.
+    pub ran_out: bool,
+}
+
+/// A message of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its key.
+    pub key: MessageKey,
+    /// Its row.
+    pub row: MessageRow,
+    /// Its blob, where the ask is for blobs and the lane is not skipped.
+    pub blob: Option<Blob>,
+}
