@@ -1,0 +1,192 @@
+//! Doing one operation, on a thread of ours.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use store::disk::{Failure, FileName, Op, Output};
+
+use crate::aligned::Aligned;
+use crate::files::{BLOCK, Files, Way, open_options};
+use crate::names;
+
+/// Bytes copied and written at once.
+const CHUNK: usize = 1 << 20;
+
+/// Does operations, one at a time; each thread has its own.
+#[derive(Debug)]
+pub struct Performer {
+    files: Arc<Files>,
+    bounce: Option<Aligned>,
+}
+
+impl Performer {
+    /// One for these files.
+    pub fn new(files: Arc<Files>) -> Performer {
+        Performer { files, bounce: None }
+    }
+
+    /// Does it.
+    pub fn perform(&mut self, op: Op) -> Result<Output, Failure> {
+        let result = match op {
+            Op::Create { file, size } => self.create(file, size),
+            Op::Write { file, offset, data, sync: true } => self.write_durably(file, offset, &data),
+            Op::Write { file, offset, data, sync: false } => self.write(file, offset, &data),
+            Op::Sync { file } => self.buffered(file).and_then(|file| file.sync_data()).map(done),
+            Op::Read { file, offset, length } => self.read(file, offset, length),
+            Op::Replace { file, data } => self.replace(file, &data),
+            Op::Rename { from, to } => self.rename(from, to),
+            Op::Remove { file } => self.remove(file),
+            Op::List => self.list(),
+            Op::Free => self.free(),
+        };
+        result.map_err(failure)
+    }
+
+    fn buffered(&self, file: FileName) -> io::Result<Arc<File>> {
+        self.files.handle(file, Way::Buffered)
+    }
+
+    fn create(&mut self, file: FileName, size: u64) -> io::Result<Output> {
+        self.files.forget(file);
+        let path = self.files.path(file);
+        let result = self.write_zeros(&path, size).and_then(|()| self.files.sync_directory());
+        if result.is_err() {
+            // Half a file is of no use to anyone, and on a full disk it is in the way.
+            let _ = fs::remove_file(&path);
+        }
+        result.map(done)
+    }
+
+    fn write_zeros(&self, path: &Path, size: u64) -> io::Result<()> {
+        let direct = self.files.is_direct() && size.is_multiple_of(BLOCK as u64);
+        let way = if direct { Way::Direct } else { Way::Buffered };
+        let handle = open_options(way).create(true).truncate(true).open(path)?;
+        let zeros = Aligned::new(CHUNK, self.files.alignment());
+        let mut offset = 0;
+        while offset < size {
+            let length = (size - offset).min(CHUNK as u64);
+            handle.write_all_at(zeros.bytes(length as usize), offset)?;
+            offset += length;
+        }
+        handle.sync_all()
+    }
+
+    fn write(&self, file: FileName, offset: u64, data: &[u8]) -> io::Result<Output> {
+        let handle = self.files.handle_or_new(file, Way::Buffered)?;
+        handle.write_all_at(data, offset).map(done)
+    }
+
+    fn write_durably(&mut self, file: FileName, offset: u64, data: &[u8]) -> io::Result<Output> {
+        let whole_blocks = offset.is_multiple_of(BLOCK as u64) && data.len().is_multiple_of(BLOCK);
+        if !self.files.is_direct() || !whole_blocks {
+            let handle = self.files.handle_or_new(file, Way::Buffered)?;
+            handle.write_all_at(data, offset)?;
+            return handle.sync_data().map(done);
+        }
+        let handle = self.files.handle_or_new(file, Way::Durable)?;
+        let alignment = self.files.alignment();
+        let bounce = self.bounce.get_or_insert_with(|| Aligned::new(CHUNK, alignment));
+        let mut at = offset;
+        for chunk in data.chunks(CHUNK) {
+            handle.write_all_at(bounce.copy_of(chunk), at)?;
+            at += chunk.len() as u64;
+        }
+        Ok(Output::Done)
+    }
+
+    fn read(&self, file: FileName, offset: u64, length: usize) -> io::Result<Output> {
+        let handle = self.buffered(file)?;
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match handle.read_at(&mut bytes[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(Output::Bytes(bytes))
+    }
+
+    fn replace(&self, file: FileName, data: &[u8]) -> io::Result<Output> {
+        let (aside, path) = (self.files.aside(file), self.files.path(file));
+        let result = write_aside(&aside, data);
+        if result.is_err() {
+            let _ = fs::remove_file(&aside);
+            return result.map(done);
+        }
+        self.files.forget(file);
+        fs::rename(&aside, &path)?;
+        self.files.sync_directory().map(done)
+    }
+
+    fn rename(&self, from: FileName, to: FileName) -> io::Result<Output> {
+        self.files.forget(from);
+        self.files.forget(to);
+        fs::rename(self.files.path(from), self.files.path(to))?;
+        self.files.sync_directory().map(done)
+    }
+
+    fn remove(&self, file: FileName) -> io::Result<Output> {
+        self.files.forget(file);
+        fs::remove_file(self.files.path(file))?;
+        self.files.sync_directory().map(done)
+    }
+
+    fn list(&self) -> io::Result<Output> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.files.root())? {
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str().and_then(names::parse) {
+                found.push((name, entry.metadata()?.len()));
+            }
+        }
+        found.sort_by_key(|(name, _)| name.to_string());
+        Ok(Output::Files(found))
+    }
+
+    fn free(&self) -> io::Result<Output> {
+        let stat = rustix::fs::fstatvfs(self.files.directory())?;
+        Ok(Output::Free(stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+}
+
+fn done(_: ()) -> Output {
+    Output::Done
+}
+
+fn write_aside(path: &Path, data: &[u8]) -> io::Result<()> {
+    let file = open_options(Way::Buffered).create(true).truncate(true).open(path)?;
+    file.write_all_at(data, 0)?;
+    file.sync_all()
+}
+
+fn failure(error: io::Error) -> Failure {
+    let errno = Errno::from_io_error(&error);
+    match errno {
+        Some(Errno::NOSPC | Errno::DQUOT) => Failure::Full,
+        Some(Errno::NOENT) => Failure::NotFound,
+        _ => Failure::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_full_quota_are_not_a_broken_one() {
+        let of = |errno: Errno| failure(errno.into());
+        assert_eq!(of(Errno::NOSPC), Failure::Full);
+        assert_eq!(of(Errno::DQUOT), Failure::Full);
+        assert_eq!(of(Errno::NOENT), Failure::NotFound);
+        assert!(matches!(of(Errno::IO), Failure::Broken(_)));
+        assert!(matches!(of(Errno::ROFS), Failure::Broken(_)));
+    }
+}

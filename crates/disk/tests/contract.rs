@@ -1,0 +1,177 @@
+//! The contract of `store::disk::Disk`, kept with O_DIRECT and without.
+
+#![allow(missing_docs, reason = "tests")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use disk::{LocalDisk, OpenError, Options};
+use store::disk::{Disk, Failure, FileKind, FileName, Op, Output};
+
+const JOURNAL: FileName = FileName { kind: FileKind::Journal, number: 1 };
+const SEGMENT: FileName = FileName { kind: FileKind::Segment, number: 10 };
+
+fn open(path: &Path, direct: bool) -> LocalDisk {
+    LocalDisk::open(path, Options { direct, ..Options::default() }).expect("opens")
+}
+
+fn run(disk: &mut LocalDisk, op: Op) -> Result<Output, Failure> {
+    let ticket = disk.submit(op);
+    let completion = disk.wait();
+    assert_eq!(completion.ticket, ticket);
+    completion.result
+}
+
+/// Runs a test with both ways of writing. A file system that refuses O_DIRECT would make both the same, so
+/// that is said aloud rather than passed over.
+fn both(test: impl Fn(&Path, bool)) {
+    for direct in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let is_direct = open(directory.path(), direct).is_direct();
+        if direct && !is_direct {
+            eprintln!("this file system refuses O_DIRECT: only the fallback was tested");
+        }
+        assert!(direct || !is_direct);
+        test(directory.path(), direct);
+    }
+}
+
+fn pattern(length: usize, seed: u8) -> Vec<u8> {
+    (0..length).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed)).collect()
+}
+
+#[test]
+fn what_is_written_is_read_back_by_the_next_process() {
+    both(|path, direct| {
+        let (first, second) = (pattern(8192, 1), pattern(3 << 20, 2));
+        let mut disk = open(path, direct);
+        assert_eq!(run(&mut disk, Op::Create { file: JOURNAL, size: 4 << 20 }), Ok(Output::Done));
+        for (offset, data) in [(0, &first), (8192, &second)] {
+            let write = Op::Write { file: JOURNAL, offset, data: data.clone(), sync: true };
+            assert_eq!(run(&mut disk, write), Ok(Output::Done));
+        }
+        drop(disk);
+        let mut disk = open(path, direct);
+        let Ok(Output::Bytes(all)) = run(&mut disk, Op::Read { file: JOURNAL, offset: 0, length: 5 << 20 })
+        else {
+            panic!("no bytes");
+        };
+        assert_eq!(all.len(), 4 << 20);
+        assert_eq!(all[..8192], first);
+        assert_eq!(all[8192..][..second.len()], second);
+        assert!(all[8192 + second.len()..].iter().all(|byte| *byte == 0));
+    });
+}
+
+#[test]
+fn a_write_grows_a_file_and_makes_one() {
+    both(|path, direct| {
+        let mut disk = open(path, direct);
+        for (offset, sync) in [(4096, true), (8192, false)] {
+            let write = Op::Write { file: SEGMENT, offset, data: pattern(4096, 3), sync };
+            assert_eq!(run(&mut disk, write), Ok(Output::Done));
+        }
+        assert_eq!(run(&mut disk, Op::Sync { file: SEGMENT }), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![(SEGMENT, 12_288)])));
+        let read = Op::Read { file: SEGMENT, offset: 8192, length: 8192 };
+        assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, 3))));
+        let beyond = Op::Read { file: SEGMENT, offset: 16_384, length: 4096 };
+        assert_eq!(run(&mut disk, beyond), Ok(Output::Bytes(vec![])));
+    });
+}
+
+#[test]
+fn replace_rename_and_remove_do_what_they_say() {
+    both(|path, direct| {
+        let manifest = FileName { kind: FileKind::Manifest, number: 0 };
+        let later = FileName { kind: FileKind::Journal, number: 9 };
+        let mut disk = open(path, direct);
+        for text in ["first", "the second, longer", "3rd"] {
+            let data = text.as_bytes().to_vec();
+            assert_eq!(run(&mut disk, Op::Replace { file: manifest, data: data.clone() }), Ok(Output::Done));
+            let read = Op::Read { file: manifest, offset: 0, length: 4096 };
+            assert_eq!(run(&mut disk, read), Ok(Output::Bytes(data)));
+        }
+        assert_eq!(run(&mut disk, Op::Create { file: JOURNAL, size: 8192 }), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::Rename { from: JOURNAL, to: later }), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![(later, 8192), (manifest, 3)])));
+        let read = Op::Read { file: JOURNAL, offset: 0, length: 4096 };
+        assert_eq!(run(&mut disk, read), Err(Failure::NotFound));
+        assert_eq!(run(&mut disk, Op::Remove { file: later }), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::Remove { file: later }), Err(Failure::NotFound));
+        assert_eq!(run(&mut disk, Op::Sync { file: later }), Err(Failure::NotFound));
+    });
+}
+
+#[test]
+fn a_recycled_name_never_reaches_the_old_file() {
+    both(|path, direct| {
+        let next = FileName { kind: FileKind::Journal, number: 2 };
+        let mut disk = open(path, direct);
+        let write = |file, seed| Op::Write { file, offset: 0, data: pattern(4096, seed), sync: true };
+        for file in [JOURNAL, next] {
+            assert_eq!(run(&mut disk, Op::Create { file, size: 4096 }), Ok(Output::Done));
+        }
+        assert_eq!(run(&mut disk, write(JOURNAL, 1)), Ok(Output::Done));
+        assert_eq!(run(&mut disk, write(next, 2)), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::Rename { from: JOURNAL, to: next }), Ok(Output::Done));
+        let read = Op::Read { file: next, offset: 0, length: 4096 };
+        assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, 1))));
+        assert_eq!(run(&mut disk, write(next, 3)), Ok(Output::Done));
+        let read = Op::Read { file: next, offset: 0, length: 4096 };
+        assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, 3))));
+    });
+}
+
+#[test]
+fn parallel_writes_to_one_file_all_arrive_and_wake() {
+    both(|path, direct| {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = wakes.clone();
+        let waker = Arc::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        let mut disk = LocalDisk::open(path, Options { direct, waker }).expect("opens");
+        let writes = 64;
+        for i in 0..writes {
+            let data = pattern(4096, i as u8);
+            disk.submit(Op::Write { file: SEGMENT, offset: i * 4096, data, sync: i % 2 == 0 });
+        }
+        for _ in 0..writes {
+            assert_eq!(disk.wait().result, Ok(Output::Done));
+        }
+        assert_eq!(disk.poll(), None);
+        for i in 0..writes {
+            let read = Op::Read { file: SEGMENT, offset: i * 4096, length: 4096 };
+            assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, i as u8))));
+        }
+        drop(disk);
+        assert_eq!(wakes.load(Ordering::SeqCst), 2 * writes as usize);
+    });
+}
+
+#[test]
+fn a_second_user_of_a_directory_is_refused_in_words() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = open(directory.path(), true);
+    let error = LocalDisk::open(directory.path(), Options::default()).expect_err("in use");
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("is in use by another process"), "{error}");
+    drop(disk);
+    open(directory.path(), true);
+}
+
+#[test]
+fn free_space_is_told_and_leftovers_and_strangers_are_not_listed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("deep/inside");
+    drop(open(&path, true));
+    std::fs::write(path.join("notes.txt"), "a person's").expect("written");
+    std::fs::write(path.join("manifest-0000000000000000.new"), "half").expect("written");
+    let mut disk = open(&path, true);
+    assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![])));
+    assert!(matches!(run(&mut disk, Op::Free), Ok(Output::Free(bytes)) if bytes > 0));
+    assert!(path.join("notes.txt").exists());
+    assert!(!path.join("manifest-0000000000000000.new").exists());
+}
