@@ -1,1 +1,6 @@
-//! To be written.
+//! The simulator: the production node, store and engine under one seed that fixes time, chance, the order of
+//! disk completions, clients and faults; and a naive model of SQS that says which answers are allowed.
+
+pub mod disk;
+pub mod faults;
+pub mod rng;
