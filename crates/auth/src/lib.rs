@@ -1,6 +1,10 @@
 //! The door: who signed this, and may they? For now open: both are answered without a signature check.
 
-use engine::{Action, Error};
+mod identify;
+
+pub use identify::{Defaults, Identity, identify, is_account, is_region};
+
+use engine::{Action, Error, QueueName};
 
 /// Who sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,13 +17,38 @@ pub struct Principal {
     pub arn: String,
 }
 
-/// Whether `principal` may do `action` on the resource of this ARN under the queue's policy text, if it has one.
+/// What an action is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource<'a> {
+    /// The queue of this address, there or not.
+    Queue(&'a QueueName),
+    /// The action names no resource (ListQueues).
+    Any,
+}
+
+impl Resource<'_> {
+    /// As policies write it.
+    pub fn arn(&self) -> String {
+        match self {
+            Resource::Queue(name) => name.arn(),
+            Resource::Any => "*".to_owned(),
+        }
+    }
+}
+
+/// Proof that [`authorize`] said yes. Every handler takes one and only `authorize` makes them, so that no
+/// handler can be reached around it.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit(());
+
+/// Whether `principal` may do `action` on this resource under the queue's policy text, if it has one.
 /// Called in one place, for every request.
 pub fn authorize(
     _principal: &Principal,
     _action: Action,
-    _resource: &str,
+    _resource: Resource<'_>,
     _policy: Option<&str>,
-) -> Result<(), Error> {
-    Ok(())
+) -> Result<Permit, Error> {
+    Ok(Permit(()))
 }
