@@ -1,0 +1,1 @@
+//! The rules of decoding, and which error each broken request is given.
