@@ -5,6 +5,8 @@
 
 pub mod actions;
 pub mod asks;
+pub mod attributes;
+pub mod batch;
 pub mod catalogue;
 pub mod command;
 pub mod errors;
@@ -12,10 +14,15 @@ pub mod handle;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod policy;
+pub mod queue;
+pub mod redrive;
 pub mod reply;
 pub mod request;
 pub mod rows;
 pub mod slot;
+pub mod transfer;
+pub mod turn;
 
 pub use actions::Action;
 pub use asks::{Ask, Found, Page};

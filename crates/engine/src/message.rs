@@ -1,9 +1,39 @@
 //! The rules a message's content keeps, its size as SQS counts it, and its MD5s. Stateless: the state
 //! machines never see a body.
+//!
+//! Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html> and
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>.
+
+mod digest;
+mod filter;
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::errors::Error;
+use crate::reply::{StoredValue, Value};
+use crate::request::{AttributeValue, Message};
+
+pub use digest::{content_hash, md5, md5_of_attributes};
+pub use filter::{SYSTEM_ATTRIBUTES, check_system_names, select_attributes, wants_system_attribute};
+pub use rules::check_id;
+
+/// The one message system attribute that can be sent.
+pub const TRACE_HEADER: &str = "AWSTraceHeader";
 
 /// An MD5 digest; shown as 32 lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Md5(pub [u8; 16]);
+
+impl fmt::Display for Md5 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
 
 /// The MD5s a sender is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,4 +42,77 @@ pub struct Digests {
     pub md5_of_message_body: Md5,
     pub md5_of_message_attributes: Option<Md5>,
     pub md5_of_message_system_attributes: Option<Md5>,
+}
+
+/// What is known of a message that keeps the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Bytes of the body and of the names, types and values of the message attributes.
+    pub size: usize,
+    /// For the reply.
+    pub digests: Digests,
+}
+
+/// What a consumer gets back of a message that keeps the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Content {
+    /// `MessageBody`
+    pub body: String,
+    /// `MessageAttributes`
+    pub attributes: BTreeMap<String, StoredValue>,
+    /// `AWSTraceHeader`
+    pub trace_header: Option<String>,
+    /// `MessageGroupId`
+    pub group_id: Option<String>,
+    /// `MessageDeduplicationId`
+    pub deduplication_id: Option<String>,
+}
+
+/// Checks all that can be told of a message without its queue, and measures it. First to last: the body, the
+/// message attributes by name (name, type, value), the system attributes, `DelaySeconds`,
+/// `MessageDeduplicationId`, `MessageGroupId`.
+pub fn check(message: &Message) -> Result<Measured, Error> {
+    rules::check(message)?;
+    let attributes = stored(&message.message_attributes);
+    let system = stored(&message.message_system_attributes);
+    let digests = Digests {
+        md5_of_message_body: md5(message.message_body.as_bytes()),
+        md5_of_message_attributes: md5_of_attributes(&attributes),
+        md5_of_message_system_attributes: md5_of_attributes(&system),
+    };
+    Ok(Measured { size: message.message_body.len() + size_of(&attributes), digests })
+}
+
+impl Content {
+    /// The content of a message that has passed [`check`].
+    pub fn of(message: &Message) -> Content {
+        let trace = message.message_system_attributes.get(TRACE_HEADER);
+        Content {
+            body: message.message_body.clone(),
+            attributes: stored(&message.message_attributes),
+            trace_header: trace.and_then(|value| value.string_value.clone()),
+            group_id: message.message_group_id.clone(),
+            deduplication_id: message.message_deduplication_id.clone(),
+        }
+    }
+}
+
+/// Attribute values as they are kept. A value that is neither text nor bytes never passes the rules.
+fn stored(attributes: &BTreeMap<String, AttributeValue>) -> BTreeMap<String, StoredValue> {
+    let one = |value: &AttributeValue| {
+        let kept = match (&value.string_value, &value.binary_value) {
+            (Some(text), _) => Value::String(text.clone()),
+            (None, bytes) => Value::Binary(bytes.clone().unwrap_or_default()),
+        };
+        StoredValue { data_type: value.data_type.clone(), value: kept }
+    };
+    attributes.iter().map(|(name, value)| (name.clone(), one(value))).collect()
+}
+
+fn size_of(attributes: &BTreeMap<String, StoredValue>) -> usize {
+    let value = |value: &StoredValue| match &value.value {
+        Value::String(text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+    };
+    attributes.iter().map(|(name, one)| name.len() + one.data_type.len() + value(one)).sum()
 }

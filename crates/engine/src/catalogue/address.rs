@@ -1,0 +1,48 @@
+//! Which queue a `QueueUrl` means.
+
+use super::Catalogue;
+use crate::command::Caller;
+use crate::errors::Error;
+use crate::ids::{Lsn, QueueName};
+use crate::policy::is_account;
+use crate::rows::QueueRow;
+
+/// The path's first part where a URL names no account.
+const NO_ACCOUNT: &str = "queue";
+
+impl Catalogue {
+    /// The queue a `QueueUrl` names for this caller, with the `Lsn` of its row's last change.
+    /// `/account/name`, `/queue/name` and a bare name are understood, with or without scheme and host.
+    /// The region is the caller's, and so is the account unless the URL has one.
+    /// An unknown queue, nonsense too, is an error that rests on the last `Lsn` of any removal.
+    pub fn resolve(&self, caller: &Caller, queue_url: &str) -> Result<(&QueueRow, Lsn), (Error, Lsn)> {
+        address(caller, queue_url)
+            .and_then(|name| self.named(&name))
+            .ok_or_else(|| (Error::no_such_queue(), self.last_removal()))
+    }
+}
+
+/// The address a `QueueUrl` spells, whether or not a queue is there.
+pub(crate) fn address(caller: &Caller, queue_url: &str) -> Option<QueueName> {
+    let (has_host, rest) = match queue_url.split_once("://") {
+        Some(("http" | "https", rest)) => (true, rest),
+        Some(_) => return None,
+        None => (false, queue_url),
+    };
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if has_host && !parts.is_empty() {
+        parts.remove(0);
+    }
+    let (account, name) = match parts.as_slice() {
+        [name] => (NO_ACCOUNT, *name),
+        [.., account, name] => (*account, *name),
+        [] => return None,
+    };
+    let account = match account {
+        NO_ACCOUNT => caller.account.clone(),
+        number if is_account(number) => number.to_owned(),
+        _ => return None,
+    };
+    Some(QueueName { account, region: caller.region.clone(), name: name.to_owned() })
+}
