@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::errors::{Code, Error};
 use crate::ids::{MessageKey, Millis, Purpose, QueueId, Secret};
+use crate::rows::TaskKey;
 
 /// What a receipt handle says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Handle {
 const VERSION: u8 = 1;
 const BODY: usize = 1 + 5 * 8;
 const WHOLE: usize = BODY + 16;
+const TASK_BODY: usize = 1 + 2 * 8;
+const TASK_WHOLE: usize = TASK_BODY + 16;
 
 impl Handle {
     /// The handle as text, in the plain base64 alphabet: some clients split handles on `-`.
@@ -52,6 +55,38 @@ impl Handle {
         let key = MessageKey { queue: QueueId(word(0)?), rank: word(1)?, sequence: word(2)? };
         Some(Handle { key, received: word(3)?, nonce: word(4)? })
     }
+}
+
+/// The handle of a message move task, as text.
+pub fn encode_task(secret: &Secret, key: &TaskKey) -> String {
+    let mut bytes = Vec::with_capacity(TASK_WHOLE);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&key.queue.0.to_le_bytes());
+    bytes.extend_from_slice(&key.number.to_le_bytes());
+    let mac = secret.hash(Purpose::Task, &[&bytes]);
+    bytes.extend_from_slice(&mac.to_le_bytes());
+    STANDARD.encode(bytes)
+}
+
+/// Reads a task handle given out by `encode_task`; anything else is `ResourceNotFoundException`.
+pub fn decode_task(secret: &Secret, text: &str) -> Result<TaskKey, Error> {
+    let read = || {
+        let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == TASK_WHOLE)?;
+        let (body, mac) = bytes.split_at(TASK_BODY);
+        let mac = u128::from_le_bytes(mac.try_into().ok()?);
+        if body[0] != VERSION || (mac ^ secret.hash(Purpose::Task, &[body])) != 0 {
+            return None;
+        }
+        let queue = u64::from_le_bytes(body[1..9].try_into().ok()?);
+        let number = u64::from_le_bytes(body[9..17].try_into().ok()?);
+        Some(TaskKey { queue: QueueId(queue), number })
+    };
+    read().ok_or_else(no_such_task)
+}
+
+/// There is no task of this handle.
+pub fn no_such_task() -> Error {
+    Error::new(Code::ResourceNotFound, "The task handle does not name a message movement task.")
 }
 
 #[cfg(test)]

@@ -171,6 +171,8 @@ pub struct Origin {
 pub struct Touched {
     /// `ApproximateReceiveCount`.
     pub receive_count: u32,
+    /// The receive count it came to this queue with: `maxReceiveCount` counts the receives since.
+    pub received_before: u32,
     /// `ApproximateFirstReceiveTimestamp`, ms; 0 if never received.
     pub first_received: Millis,
     /// The latest receive, ms.
@@ -236,6 +238,8 @@ pub struct AttemptKey {
 pub struct AttemptRow {
     /// When the receive was, ms.
     pub received: Millis,
+    /// When its messages return, ms: one that returns at another time was modified since.
+    pub deadline: Millis,
     /// Its messages and the nonces of their handles, in order.
     pub messages: Vec<(MessageKey, u64)>,
 }

@@ -1,88 +1,305 @@
-//! A slot: the state machine of the queues it holds.
+//! A slot: the state machine of the queues it holds. One owner, no clock, no randomness, no I/O.
 
-use crate::asks::Page;
+mod background;
+mod internal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::actions::{
+    cancel_message_move_task, change_message_visibility, delete_message, get_queue_attributes,
+    list_message_move_tasks, purge_queue, receive_message, send_message, start_message_move_task,
+};
+use crate::attributes::Counters;
 use crate::catalogue::Catalogue;
-use crate::command::{Command, Decision, Facts, LoadId, Moment, Settings, Wish};
-use crate::ids::{Lsn, Millis, QueueId, Secret};
+use crate::command::{Command, Decision, Done, Facts, LoadId, Moment, Settings, Wish};
+use crate::errors::{Code, Error};
+use crate::ids::{Lsn, MessageKey, Millis, QueueId, Secret};
+use crate::queue::Queue;
+use crate::request::Request;
 use crate::rows::{Batch, Record, Row};
+use crate::turn::{Turn, answer};
 
 /// The view of a slot's rows.
 #[derive(Debug)]
-pub struct Slot {}
+pub struct Slot {
+    secret: Secret,
+    settings: Settings,
+    now: Millis,
+    queues: BTreeMap<QueueId, Queue>,
+    /// When a queue is next worth a look, ms; each queue has one entry at most.
+    timers: BTreeSet<(Millis, QueueId)>,
+    timer_of: BTreeMap<QueueId, Millis>,
+    /// Queues with messages that are not durable yet.
+    pending: BTreeSet<QueueId>,
+    /// Queues whose head is to be written.
+    dirty: BTreeSet<QueueId>,
+    stirred: BTreeSet<QueueId>,
+    /// Queues that may wish for something.
+    busy: BTreeSet<QueueId>,
+    /// Queues a tick is due for.
+    ticks: BTreeSet<QueueId>,
+    loads: BTreeMap<LoadId, (QueueId, Purpose)>,
+    next_load: u64,
+    sends: Vec<Wish>,
+    /// The last batch that removed a queue: what rests on an absence rests on it.
+    removed_lsn: Lsn,
+    window_bytes: usize,
+    /// The queue whose window was given up last.
+    evicted: QueueId,
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    Window,
+    Bodies(Vec<MessageKey>),
+    Move,
+    Expiry,
+}
 
 impl Slot {
     /// An empty slot.
-    pub fn new(_secret: Secret, _settings: Settings) -> Slot {
-        todo!()
-    }
-
-    /// Takes over the small rows that survived, as of `now`; called once, before anything else.
-    pub fn recover(&mut self, _rows: Vec<Row>, _now: Millis) {
-        todo!()
+    pub fn new(secret: Secret, settings: Settings) -> Slot {
+        Slot {
+            secret,
+            settings,
+            now: 0,
+            queues: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            stirred: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            ticks: BTreeSet::new(),
+            loads: BTreeMap::new(),
+            next_load: 0,
+            sends: Vec::new(),
+            removed_lsn: 0,
+            window_bytes: 0,
+            evicted: QueueId(0),
+        }
     }
 
     /// Time is now `now`: what was in flight or delayed until then is visible. Called at the start of a turn.
-    pub fn advance(&mut self, _now: Millis) {
-        todo!()
+    pub fn advance(&mut self, now: Millis) {
+        self.now = self.now.max(now);
+        while let Some(&(at, id)) = self.timers.first() {
+            if at > self.now {
+                break;
+            }
+            self.timers.pop_first();
+            self.timer_of.remove(&id);
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            queue.advance(self.now);
+            if background::tick_is_due(queue, self.now) {
+                self.ticks.insert(id);
+            }
+            // Those who still wait after they were looked at say so again.
+            queue.wanted &= !queue.stirred;
+            self.settle(id);
+        }
     }
 
     /// Decides a command and applies what it decided; the records are added to `batch`.
     pub fn execute(
         &mut self,
-        _moment: &mut Moment,
-        _catalogue: &Catalogue,
-        _command: &Command,
-        _facts: &Facts,
-        _batch: &mut Batch,
+        moment: &mut Moment,
+        catalogue: &Catalogue,
+        command: &Command,
+        facts: &Facts,
+        batch: &mut Batch,
     ) -> Decision {
-        todo!()
+        let id = match command {
+            Command::Client { queue, .. } | Command::Send { queue, .. } => *queue,
+            Command::Internal(internal) => return self.internal(moment, catalogue, internal, facts, batch),
+        };
+        let running = self.running_tasks(id, command);
+        let settings = self.settings;
+        let secret = self.secret;
+        let removed = self.removed_lsn;
+        let Some(queue) = self.queues.get_mut(&id) else { return no_such_queue(removed) };
+        queue.advance(moment.now);
+        let mut turn = Turn {
+            now: moment.now,
+            lsn: moment.lsn,
+            entropy: &mut moment.entropy,
+            secret: &secret,
+            settings: &settings,
+            catalogue,
+            facts,
+            batch,
+        };
+        let decision = decide(queue, &mut turn, command, running);
+        self.settle(id);
+        decision
+    }
+
+    /// Running move tasks of the account that a start would add to.
+    fn running_tasks(&self, id: QueueId, command: &Command) -> usize {
+        let Command::Client { request: Request::StartMessageMoveTask { .. }, .. } = command else { return 0 };
+        let account = self.queues.get(&id).map(|queue| &queue.row.name.account);
+        let same = self.queues.values().filter(|queue| Some(&queue.row.name.account) == account);
+        same.filter(|queue| queue.tasks.values().any(start_message_move_task::is_active)).count()
     }
 
     /// Ends a turn: the heads of all queues it touched are added to `batch`.
-    pub fn close(&mut self, _batch: &mut Batch, _lsn: Lsn) {
-        todo!()
+    pub fn close(&mut self, batch: &mut Batch, lsn: Lsn) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            queue.dirty = false;
+            queue.last_lsn = queue.last_lsn.max(lsn);
+            batch.records.extend(queue.stale.drain(..).map(Record::Delete));
+            batch.records.push(Record::Put(Row::Head(id, queue.head)));
+        }
     }
 
     /// Every batch up to `lsn` is durable.
-    pub fn durable(&mut self, _lsn: Lsn) {
-        todo!()
-    }
-
-    /// The answer to a load that was wished for.
-    pub fn loaded(&mut self, _load: LoadId, _page: Page) {
-        todo!()
-    }
-
-    /// The load lies in damaged bytes.
-    pub fn damaged(&mut self, _load: LoadId) {
-        todo!()
+    pub fn durable(&mut self, lsn: Lsn) {
+        for id in self.pending.iter().copied().collect::<Vec<_>>() {
+            let Some(queue) = self.queues.get_mut(&id) else {
+                self.pending.remove(&id);
+                continue;
+            };
+            queue.durable(lsn, self.now);
+            self.settle(id);
+        }
     }
 
     /// A receive waits at this queue: what it could be given is worth loading.
-    pub fn want(&mut self, _queue: QueueId) {
-        todo!()
-    }
-
-    /// What is to be loaded or sent; each wish is yielded once.
-    pub fn wishes(&mut self) -> Vec<Wish> {
-        todo!()
+    pub fn want(&mut self, queue: QueueId) {
+        if let Some(wanted) = self.queues.get_mut(&queue) {
+            wanted.wanted = true;
+            self.settle(queue);
+        }
     }
 
     /// Queues where something may have become receivable since the last call.
     pub fn stirred(&mut self) -> Vec<QueueId> {
-        todo!()
+        std::mem::take(&mut self.stirred).into_iter().collect()
     }
 
     /// When `advance` and a tick are next worth a turn, ms.
     pub fn next_deadline(&self) -> Option<Millis> {
-        todo!()
+        match self.ticks.is_empty() {
+            true => self.timers.first().map(|(at, _)| *at),
+            false => Some(self.now),
+        }
     }
 
     /// The small rows of the view, in key order: what a restart must find (Law 1).
     pub fn small_rows(&self) -> Vec<Row> {
-        todo!()
+        let mut rows: Vec<Row> = self.queues.values().flat_map(Queue::small_rows).collect();
+        rows.sort_by_key(Row::key);
+        rows
+    }
+
+    /// The queues it holds, brought up to `now`.
+    pub fn queues(&mut self, now: Millis) -> impl Iterator<Item = &Queue> {
+        self.now = self.now.max(now);
+        let now = self.now;
+        self.queues.values_mut().map(move |queue| {
+            queue.advance(now);
+            &*queue
+        })
+    }
+
+    /// The counters of a queue at `now`.
+    pub fn counters(&mut self, id: QueueId, now: Millis) -> Option<Counters> {
+        let queue = self.queues.get_mut(&id)?;
+        queue.advance(now);
+        Some(queue.counters(now))
+    }
+
+    /// Puts right what the slot derives from a queue that has changed.
+    fn settle(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if queue.dirty {
+            self.dirty.insert(id);
+        }
+        if std::mem::take(&mut queue.stirred) {
+            self.stirred.insert(id);
+        }
+        match queue.window.has_pending() {
+            true => self.pending.insert(id),
+            false => self.pending.remove(&id),
+        };
+        self.busy.insert(id);
+        let timer = background::next_timer(queue, self.now);
+        let bytes = queue.window.bytes();
+        self.window_bytes = self.window_bytes + bytes - std::mem::replace(&mut queue.counted_bytes, bytes);
+        self.set_timer(id, timer);
+        self.bound_windows(id);
+    }
+
+    fn set_timer(&mut self, id: QueueId, at: Option<Millis>) {
+        let before = match at {
+            Some(at) => self.timer_of.insert(id, at),
+            None => self.timer_of.remove(&id),
+        };
+        if before != at {
+            before.map(|before| self.timers.remove(&(before, id)));
+            at.map(|at| self.timers.insert((at, id)));
+        }
+    }
+
+    /// Gives up the windows of other queues, one after the other, until all take no more than they may.
+    fn bound_windows(&mut self, current: QueueId) {
+        let mut looked_at = 0;
+        while self.window_bytes > self.settings.window_bytes && looked_at < self.queues.len() {
+            let after = QueueId(self.evicted.0.saturating_add(1));
+            let next = self.queues.range(after..).next().or_else(|| self.queues.iter().next());
+            let Some(id) = next.map(|(id, _)| *id) else { return };
+            self.evicted = id;
+            looked_at += 1;
+            let Some(queue) = self.queues.get_mut(&id).filter(|_| id != current) else { continue };
+            queue.window.evict(&mut queue.lanes);
+            let bytes = queue.window.bytes();
+            self.window_bytes =
+                self.window_bytes + bytes - std::mem::replace(&mut queue.counted_bytes, bytes);
+        }
     }
 }
 
-#[expect(unused, reason = "kept in the signature's vocabulary")]
-fn _vocabulary(_: Record) {}
+fn decide(queue: &mut Queue, turn: &mut Turn, command: &Command, running: usize) -> Decision {
+    let (arrived, request) = match command {
+        Command::Send { entries, batch, .. } => return send_message::decide(queue, turn, entries, *batch),
+        Command::Client { arrived, request, .. } => (*arrived, request),
+        Command::Internal(_) => unreachable!("internal commands are decided apart"),
+    };
+    match request {
+        Request::ReceiveMessage(request) => receive_message::decide(queue, turn, request, arrived),
+        Request::DeleteMessage { receipt_handle, .. } => delete_message::decide(queue, turn, receipt_handle),
+        Request::DeleteMessageBatch { entries, .. } => delete_message::decide_batch(queue, turn, entries),
+        Request::ChangeMessageVisibility { receipt_handle, visibility_timeout, .. } => {
+            change_message_visibility::decide(queue, turn, receipt_handle, *visibility_timeout)
+        }
+        Request::ChangeMessageVisibilityBatch { entries, .. } => {
+            change_message_visibility::decide_batch(queue, turn, entries)
+        }
+        Request::PurgeQueue { .. } => purge_queue::decide(queue, turn),
+        Request::GetQueueAttributes { attribute_names, .. } => {
+            get_queue_attributes::decide(queue, turn, attribute_names)
+        }
+        Request::StartMessageMoveTask { destination_arn, max_number_of_messages_per_second, .. } => {
+            let rate = *max_number_of_messages_per_second;
+            start_message_move_task::decide(queue, turn, destination_arn.as_deref(), rate, running)
+        }
+        Request::CancelMessageMoveTask { task_handle } => {
+            cancel_message_move_task::decide(queue, turn, task_handle)
+        }
+        Request::ListMessageMoveTasks { max_results, .. } => {
+            list_message_move_tasks::decide(queue, turn, *max_results)
+        }
+        other => {
+            let text = format!("{} is not about one queue's messages.", other.action().row().name);
+            answer(queue, Err(Error::new(Code::InternalFailure, text)))
+        }
+    }
+}
+
+/// The name led to a queue that its slot has removed meanwhile.
+fn no_such_queue(rests: Lsn) -> Decision {
+    let answer = Err(Error::no_such_queue());
+    Decision::Done(Done { answer, rests, undo: Vec::new(), then: Vec::new() })
+}

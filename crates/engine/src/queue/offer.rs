@@ -1,0 +1,150 @@
+//! What a receive is offered, and in which order.
+//!
+//! Standard queues: returned messages, unread ones, then those received three times or more. FIFO queues: the
+//! group with the oldest message first, each group in order.
+
+use crate::ids::{Lane, MessageKey, Millis};
+use crate::limits;
+use crate::queue::Queue;
+use crate::queue::window::Entry;
+use crate::rows::Touched;
+
+/// A visible message.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its key.
+    pub key: MessageKey,
+    /// Its touched row, if it was received before.
+    pub touched: Option<Touched>,
+    /// Its content, if memory holds it.
+    pub entry: Option<&'a Entry>,
+}
+
+impl Candidate<'_> {
+    fn retained_from(&self) -> Millis {
+        match (self.touched, self.entry) {
+            (Some(touched), _) => touched.retained_from,
+            (None, Some(entry)) => entry.row.retained_from,
+            (None, None) => Millis::MAX,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match (self.touched, self.entry) {
+            (Some(touched), _) => touched.lane,
+            (None, entry) => entry.map_or(Lane::NONE, |entry| entry.row.lane),
+        }
+    }
+
+    /// Receives in this queue.
+    fn received_here(&self) -> u32 {
+        self.touched.map_or(0, |touched| touched.receive_count.saturating_sub(touched.received_before))
+    }
+}
+
+/// What a receive does with the visible messages it looked at.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// To hand out, in order.
+    pub picks: Vec<(MessageKey, Option<Touched>, Entry)>,
+    /// Past their retention: to delete, with the time they were sent at if untouched.
+    pub expired: Vec<(MessageKey, Option<Millis>)>,
+    /// Received too often: to move to the dead-letter queue.
+    pub dead: Vec<(MessageKey, Touched)>,
+    /// Whether the look ended early because it had found enough to do.
+    pub bounded: bool,
+}
+
+/// Messages one decision may expire or move before it looks again.
+const CLEARED_AT_ONCE: usize = 100;
+
+impl Queue {
+    /// Looks through the visible messages for `most` to hand out. With `dead_after` those received that often
+    /// are to be moved. Only numbers below `before` are looked at.
+    pub fn plan(&self, now: Millis, most: usize, dead_after: Option<u32>, before: u64) -> Plan {
+        let mut plan = Plan::default();
+        // A FIFO group whose next message is not at hand offers nothing behind it.
+        let mut held_back = None;
+        for candidate in self.candidates(now) {
+            if plan.picks.len() == most {
+                break;
+            }
+            if plan.expired.len() + plan.dead.len() == CLEARED_AT_ONCE {
+                plan.bounded = true;
+                break;
+            }
+            let lane = Some(candidate.lane());
+            if self.is_fifo() && held_back == lane || candidate.key.sequence >= before {
+                continue;
+            }
+            if candidate.retained_from() + self.settings.retention <= now {
+                let sent =
+                    candidate.entry.filter(|_| candidate.touched.is_none()).map(|entry| entry.row.sent);
+                plan.expired.push((candidate.key, sent));
+                continue;
+            }
+            match (candidate.touched, dead_after, candidate.entry) {
+                (Some(touched), Some(limit), _) if candidate.received_here() >= limit => {
+                    plan.dead.push((candidate.key, touched));
+                }
+                (touched, _, Some(entry)) => plan.picks.push((candidate.key, touched, entry.clone())),
+                (_, _, None) => held_back = lane,
+            }
+        }
+        plan
+    }
+
+    fn candidates(&self, now: Millis) -> Box<dyn Iterator<Item = Candidate<'_>> + '_> {
+        if self.is_fifo() {
+            return Box::new(self.lanes.offering().flat_map(|lane| self.lane_candidates(lane)));
+        }
+        let more = self.touched.len() < limits::TOUCHED;
+        let unread = self.window.in_order(now).filter(move |_| more).map(|(key, entry)| Candidate {
+            key: *key,
+            touched: None,
+            entry: Some(entry),
+        });
+        let returned = self.touched.returned().map(|key| self.returned_candidate(key));
+        Box::new(returned.chain(unread).chain(self.touched.back().map(|key| self.returned_candidate(key))))
+    }
+
+    fn lane_candidates(&self, lane: Lane) -> impl Iterator<Item = Candidate<'_>> {
+        let id = self.id();
+        let more = self.touched.len() < limits::TOUCHED;
+        let offers = self.lanes.offers(lane).filter(move |(touched, _)| *touched || more);
+        offers.map(move |(touched, sequence)| {
+            let key = MessageKey { queue: id, rank: 0, sequence };
+            match touched {
+                true => self.returned_candidate(key),
+                false => Candidate { key, touched: None, entry: self.window.entry(&key) },
+            }
+        })
+    }
+
+    fn returned_candidate(&self, key: MessageKey) -> Candidate<'_> {
+        Candidate { key, touched: self.touched.get(&key).copied(), entry: self.window.body(&key) }
+    }
+
+    /// The next returned messages whose contents must be loaded before they can be offered.
+    pub fn bodies_to_load(&self, most: usize) -> Vec<MessageKey> {
+        let without = |key: &MessageKey| self.window.body(key).is_none() && !self.unreadable.contains(key);
+        if self.is_fifo() {
+            let lanes = self.lanes.offering().take(4 * most);
+            let heads =
+                lanes.filter_map(|lane| self.lanes.offers(lane).next().filter(|(touched, _)| *touched));
+            let key = |sequence| MessageKey { queue: self.id(), rank: 0, sequence };
+            return heads.map(|(_, sequence)| key(sequence)).filter(without).take(most).collect();
+        }
+        let returned = self.touched.returned().take(4 * most).filter(without).take(most);
+        let mut keys: Vec<_> = returned.collect();
+        if keys.is_empty() {
+            keys = self.touched.back().take(4 * most).filter(without).take(most).collect();
+        }
+        keys
+    }
+
+    /// Whether a load could still find something to offer.
+    pub fn is_cold(&self, now: Millis) -> bool {
+        self.window.is_cold(now, &self.lanes) || !self.bodies_to_load(1).is_empty()
+    }
+}

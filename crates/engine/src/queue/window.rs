@@ -1,0 +1,563 @@
+//! The window: untouched messages held ready in memory. A cache, never journalled, empty after a start.
+//!
+//! Law 3: each live message is in exactly one place: not yet durable (`pending`), touched, in the window, in a
+//! parked lane at or after its key, or at or after a cursor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::asks::{Found, Page};
+use crate::command::LoadId;
+use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
+use crate::limits::SECOND;
+use crate::queue::lanes::{Lanes, Parked};
+use crate::rows::{Blob, Cut, MessageRow};
+
+/// Bytes of one queue's window at most; the slot bounds their sum.
+const QUEUE_BYTES: usize = 4 << 20;
+/// Loads of parked lanes out at once.
+const LANE_LOADS: usize = 16;
+/// What an entry takes beside its blob, bytes.
+const ENTRY_BYTES: usize = 256;
+
+/// A message with its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its row.
+    pub row: MessageRow,
+    /// Its sealed content.
+    pub blob: Blob,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.blob.len()
+    }
+}
+
+/// How far one rank of the queue was read.
+#[derive(Debug)]
+struct Cursor {
+    /// Messages from this key on were not read.
+    next: MessageKey,
+    /// Whether a durable one may be there. If not, what becomes durable enters the window at once.
+    unread: bool,
+    load: Option<LoadId>,
+    /// The next messages lie in damaged bytes.
+    damaged: bool,
+}
+
+impl Cursor {
+    fn new(next: MessageKey, unread: bool) -> Cursor {
+        Cursor { next, unread, load: None, damaged: false }
+    }
+
+    fn may_load(&self) -> bool {
+        self.unread && !self.damaged
+    }
+}
+
+/// A load that is out, and what happened to its range meanwhile.
+#[derive(Debug)]
+struct Out {
+    what: Want,
+    /// Messages removed since.
+    removed: BTreeSet<MessageKey>,
+    cuts: Vec<Cut>,
+    /// Delayed cursor: the first message of the range that became durable since.
+    missed: Option<MessageKey>,
+    /// The cursor went back before the range: the page would leave a gap.
+    stale: bool,
+}
+
+impl Out {
+    fn lane(&self) -> Option<Lane> {
+        match self.what {
+            Want::Lane { lane, .. } if !self.stale => Some(lane),
+            _ => None,
+        }
+    }
+
+    fn hides(&self, key: &MessageKey) -> bool {
+        self.removed.contains(key) || self.cuts.iter().any(|cut| cut.takes(key))
+    }
+}
+
+/// The window of one queue.
+#[derive(Debug)]
+pub struct Window {
+    queue: QueueId,
+    fifo: bool,
+    /// FIFO queues: how long after it was sent a message is offered, ms.
+    delay: Millis,
+    entries: BTreeMap<MessageKey, Entry>,
+    /// Contents of touched messages that are to be offered or moved.
+    bodies: BTreeMap<MessageKey, Entry>,
+    bytes: usize,
+    pending: BTreeMap<MessageKey, (Lsn, Entry)>,
+    /// What became durable while the arrived cursor's load was out.
+    late: BTreeMap<MessageKey, (Lsn, Entry)>,
+    arrived: Cursor,
+    delayed: Cursor,
+    /// FIFO queues: the message at the arrived cursor is not offered before, ms.
+    gate: Millis,
+    out: BTreeMap<LoadId, Out>,
+    damaged_lanes: BTreeSet<Lane>,
+}
+
+/// What the window wants from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The arrived cursor's next messages, from this key on.
+    Arrived(MessageKey),
+    /// The delayed cursor's next messages, from the first key up to and including the second.
+    Delayed(MessageKey, MessageKey),
+    /// Messages of a parked lane, numbered below `before`.
+    Lane {
+        /// Which lane.
+        lane: Lane,
+        /// What was parked of it.
+        parked: Parked,
+        /// Where the arrived cursor stood.
+        before: u64,
+    },
+}
+
+/// The last key of rank 0.
+fn end_of_arrived(queue: QueueId) -> MessageKey {
+    MessageKey { queue, rank: 0, sequence: u64::MAX }
+}
+
+impl Window {
+    /// The window of a queue that may hold messages on disk (`unread`), or of a new one.
+    pub fn new(queue: QueueId, fifo: bool, delay: Millis, unread: bool) -> Window {
+        let arrived = MessageKey { queue, rank: 0, sequence: 0 };
+        let delayed = MessageKey { queue, rank: 1, sequence: 0 };
+        Window {
+            queue,
+            fifo,
+            delay,
+            entries: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            bytes: 0,
+            pending: BTreeMap::new(),
+            late: BTreeMap::new(),
+            arrived: Cursor::new(arrived, unread),
+            delayed: Cursor::new(delayed, unread && !fifo),
+            gate: 0,
+            out: BTreeMap::new(),
+            damaged_lanes: BTreeSet::new(),
+        }
+    }
+
+    /// Whether any message is not durable yet.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Bytes it takes, those not yet durable apart (the store bounds them).
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// An untouched message of the window.
+    pub fn entry(&self, key: &MessageKey) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The content of a touched message, if it was loaded.
+    pub fn body(&self, key: &MessageKey) -> Option<&Entry> {
+        self.bodies.get(key)
+    }
+
+    /// The window's messages in the order they are offered on a standard queue: by time of arrival, or of
+    /// falling due, which is at or before `now`.
+    pub fn in_order(&self, now: Millis) -> impl Iterator<Item = (&MessageKey, &Entry)> {
+        let queue = self.queue;
+        let due = MessageKey { queue, rank: now, sequence: u64::MAX };
+        let mut arrived = self.entries.range(..=end_of_arrived(queue)).peekable();
+        let mut delayed = self
+            .entries
+            .range(MessageKey { queue, rank: 1, sequence: 0 }..=due.max(end_of_arrived(queue)))
+            .peekable();
+        std::iter::from_fn(move || match (arrived.peek(), delayed.peek()) {
+            (Some((_, entry)), Some((key, _))) if key.rank < entry.row.sent => delayed.next(),
+            (Some(_), _) => arrived.next(),
+            (None, _) => delayed.next(),
+        })
+    }
+
+    /// A message was sent: it waits here until it is durable.
+    pub fn sent(&mut self, key: MessageKey, entry: Entry, lsn: Lsn) {
+        self.pending.insert(key, (lsn, entry));
+    }
+
+    /// A message became touched: it is in the window no more. Its content, if it was here.
+    pub fn touched(&mut self, key: &MessageKey, lanes: &mut Lanes) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes -= entry.bytes();
+        if self.fifo {
+            lanes.unready(entry.row.lane, key.sequence);
+        }
+        Some(entry)
+    }
+
+    /// The content of a touched message is kept for its next receive or its move.
+    pub fn keep_body(&mut self, key: MessageKey, entry: Entry) {
+        self.bytes += entry.bytes();
+        if let Some(old) = self.bodies.insert(key, entry) {
+            self.bytes -= old.bytes();
+        }
+    }
+
+    /// The content of a touched message is needed no more.
+    pub fn drop_body(&mut self, key: &MessageKey) -> Option<Entry> {
+        let entry = self.bodies.remove(key)?;
+        self.bytes -= entry.bytes();
+        Some(entry)
+    }
+
+    /// A message is gone. Its row, if it was here untouched.
+    pub fn removed(&mut self, key: &MessageKey, lanes: &mut Lanes) {
+        for out in self.out.values_mut() {
+            out.removed.insert(*key);
+        }
+        self.touched(key, lanes);
+        self.drop_body(key);
+        self.pending.remove(key);
+        self.late.remove(key);
+    }
+
+    /// A range of messages is gone. `keeps` tells which contents of touched messages stay (leaving ones).
+    pub fn cut(&mut self, cut: &Cut, lanes: &mut Lanes, keeps: impl Fn(&MessageKey) -> bool) {
+        for out in self.out.values_mut() {
+            out.cuts.push(*cut);
+        }
+        self.pending.retain(|key, _| !cut.takes(key));
+        self.late.retain(|key, _| !cut.takes(key));
+        let gone: Vec<_> = self.entries.keys().filter(|key| cut.takes(key)).copied().collect();
+        for key in gone {
+            self.touched(&key, lanes);
+        }
+        let gone: Vec<_> = self.bodies.keys().filter(|key| cut.takes(key) && !keeps(key)).copied().collect();
+        for key in gone {
+            self.drop_body(&key);
+        }
+    }
+
+    /// Every batch up to `lsn` is durable. Whether a message entered the window.
+    pub fn durable(&mut self, lsn: Lsn, now: Millis, lanes: &mut Lanes) -> bool {
+        let mut entered = false;
+        // Messages of one rank become durable in key order, so both ends of `pending` are looked at.
+        let keys: Vec<_> = self.durable_keys(lsn);
+        for key in keys {
+            let Some((at, entry)) = self.pending.remove(&key) else { continue };
+            if key.rank > 0 {
+                self.delayed.unread |= key <= self.end_of_second(now);
+                // A page that is out was perhaps made before this message was durable.
+                if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
+                    out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
+                }
+            } else if self.arrived.load.is_some() {
+                self.late.insert(key, (at, entry));
+            } else {
+                entered |= self.arrive(key, entry, now, lanes);
+            }
+        }
+        entered
+    }
+
+    fn durable_keys(&self, lsn: Lsn) -> Vec<MessageKey> {
+        let rank_0 = self.pending.range(..=end_of_arrived(self.queue));
+        let mut keys: Vec<_> = rank_0.take_while(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key).collect();
+        let delayed = self.pending.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..);
+        keys.extend(delayed.filter(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key));
+        keys
+    }
+
+    /// A durable message stands at the arrived cursor: it enters the window if nothing unread is before it.
+    fn arrive(&mut self, key: MessageKey, entry: Entry, now: Millis, lanes: &mut Lanes) -> bool {
+        if self.arrived.unread {
+            return false;
+        }
+        self.arrived.next = key;
+        if !self.take(key, entry, now, lanes) {
+            self.arrived.unread = true;
+            return false;
+        }
+        self.arrived.next.sequence += 1;
+        true
+    }
+
+    /// Takes a message at the cursor into the window or its parked lane; `false` leaves it to the cursor.
+    fn take(&mut self, key: MessageKey, entry: Entry, now: Millis, lanes: &mut Lanes) -> bool {
+        if self.fifo && entry.row.sent + self.delay > now {
+            self.gate = entry.row.sent + self.delay;
+            return false;
+        }
+        let lane = entry.row.lane;
+        if self.fifo && !lanes.admits(lane) {
+            lanes.park(lane, key.sequence, key.sequence);
+            return true;
+        }
+        if self.bytes + entry.bytes() > QUEUE_BYTES && !self.entries.is_empty() {
+            return false;
+        }
+        self.admit(key, entry, lanes);
+        true
+    }
+
+    fn admit(&mut self, key: MessageKey, entry: Entry, lanes: &mut Lanes) {
+        if self.fifo {
+            lanes.ready(entry.row.lane, key.sequence);
+        }
+        self.bytes += entry.bytes();
+        if let Some(old) = self.entries.insert(key, entry) {
+            self.bytes -= old.bytes();
+        }
+    }
+
+    /// A delayed message may fall due within the running second.
+    pub fn delayed_may_be_due(&mut self, now: Millis) {
+        self.delayed.unread |= self.delayed.next <= self.end_of_second(now);
+    }
+
+    /// When a delayed message of the window is next offered, or the arrived cursor may go on, ms.
+    pub fn next_offer(&self, now: Millis) -> Option<Millis> {
+        let after = MessageKey { queue: self.queue, rank: now.max(1), sequence: u64::MAX };
+        let due = self.entries.range(after..).next().map(|(key, _)| key.rank);
+        let gate = (self.arrived.unread && self.gate > now).then_some(self.gate);
+        [due, gate].into_iter().flatten().min()
+    }
+
+    fn end_of_second(&self, now: Millis) -> MessageKey {
+        MessageKey { queue: self.queue, rank: now / SECOND * SECOND + SECOND - 1, sequence: u64::MAX }
+    }
+
+    /// Whether a load that is out or wanted could still find something to offer at `now`.
+    pub fn is_cold(&self, now: Millis, lanes: &Lanes) -> bool {
+        self.arrived_wants_load(now)
+            || (self.delayed.may_load() && self.delayed.next.rank <= now)
+            || self.loadable(lanes).next().is_some()
+            || self.out.values().any(|out| !out.stale)
+    }
+
+    fn loadable<'a>(&'a self, lanes: &'a Lanes) -> impl Iterator<Item = Lane> + 'a {
+        lanes.to_load().filter(|lane| !self.damaged_lanes.contains(lane))
+    }
+
+    fn arrived_wants_load(&self, now: Millis) -> bool {
+        self.arrived.may_load() && self.gate <= now
+    }
+
+    /// Whether it holds so few messages that reading on is worth it.
+    fn is_low(&self) -> bool {
+        self.entries.len() < 128 && self.bytes < QUEUE_BYTES / 2
+    }
+
+    /// What is worth loading now. Each is out until its page comes.
+    pub fn wants(&mut self, now: Millis, lanes: &Lanes) -> Vec<Want> {
+        let mut wants = Vec::new();
+        let loading: BTreeSet<Lane> = self.out.values().filter_map(Out::lane).collect();
+        let free = LANE_LOADS.saturating_sub(loading.len());
+        for lane in self.loadable(lanes).filter(|lane| !loading.contains(lane)).take(free) {
+            if let Some(parked) = lanes.parked(lane) {
+                wants.push(Want::Lane { lane, parked, before: self.arrived.next.sequence });
+            }
+        }
+        let free_lanes = !loading.is_empty() || !wants.is_empty();
+        if self.arrived_wants_load(now) && self.arrived.load.is_none() && self.is_low() && !free_lanes {
+            wants.push(Want::Arrived(self.arrived.next));
+        }
+        let to = self.end_of_second(now);
+        if self.delayed.may_load() && self.delayed.load.is_none() && self.delayed.next <= to && self.is_low()
+        {
+            wants.push(Want::Delayed(self.delayed.next, to));
+        }
+        wants
+    }
+
+    /// A want is out under this number.
+    pub fn out(&mut self, what: Want, load: LoadId) {
+        match what {
+            Want::Arrived(_) => self.arrived.load = Some(load),
+            Want::Delayed(..) => self.delayed.load = Some(load),
+            Want::Lane { .. } => {}
+        }
+        let out = Out { what, removed: BTreeSet::new(), cuts: Vec::new(), missed: None, stale: false };
+        self.out.insert(load, out);
+    }
+
+    /// The page of a want. `touched` tells which messages are touched by now.
+    pub fn loaded(
+        &mut self,
+        load: LoadId,
+        page: Page,
+        now: Millis,
+        lanes: &mut Lanes,
+        touched: impl Fn(&MessageKey) -> bool,
+    ) {
+        let Some(out) = self.out.remove(&load).filter(|out| !out.stale) else { return };
+        let hidden = |key: &MessageKey| out.hides(key) || touched(key);
+        match &out.what {
+            Want::Arrived(_) => self.loaded_arrived(page, now, lanes, hidden),
+            Want::Delayed(_, to) => self.loaded_delayed(*to, out.missed, page, lanes, hidden),
+            Want::Lane { lane, parked, before } => {
+                self.loaded_lane(*lane, *parked, *before, page, lanes, hidden);
+            }
+        }
+    }
+
+    fn loaded_arrived(
+        &mut self,
+        page: Page,
+        now: Millis,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        self.arrived.load = None;
+        let late = std::mem::take(&mut self.late);
+        let mut skipped = Vec::new();
+        for found in page.rows {
+            self.arrived.next = found.key;
+            if !hidden(&found.key) && !self.take_found(found, now, lanes, &mut skipped) {
+                self.see_skipped(&skipped, lanes);
+                return;
+            }
+            self.arrived.next.sequence += 1;
+        }
+        self.see_skipped(&skipped, lanes);
+        if page.ran_out {
+            self.arrived.unread = false;
+            for (key, (at, entry)) in late {
+                if at > page.lsn {
+                    self.arrive(key, entry, now, lanes);
+                }
+            }
+        }
+    }
+
+    fn take_found(&mut self, found: Found, now: Millis, lanes: &mut Lanes, skipped: &mut Vec<Lane>) -> bool {
+        match found.blob {
+            Some(blob) => self.take(found.key, Entry { row: found.row, blob }, now, lanes),
+            None => {
+                lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
+                skipped.push(found.row.lane);
+                true
+            }
+        }
+    }
+
+    /// Of a skipped lane a page shows the first message only: any before the cursor may be parked.
+    fn see_skipped(&self, skipped: &[Lane], lanes: &mut Lanes) {
+        for lane in skipped {
+            if let Some(parked) = lanes.parked(*lane) {
+                let last = parked.last.max(self.arrived.next.sequence.saturating_sub(1));
+                lanes.set_parked(*lane, Some(Parked { last, ..parked }));
+            }
+        }
+    }
+
+    fn loaded_delayed(
+        &mut self,
+        to: MessageKey,
+        missed: Option<MessageKey>,
+        page: Page,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        self.delayed.load = None;
+        for found in page.rows {
+            self.delayed.next = MessageKey { sequence: found.key.sequence + 1, ..found.key };
+            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
+                self.admit(found.key, Entry { row: found.row, blob }, lanes);
+            }
+        }
+        if page.ran_out {
+            self.delayed.next = MessageKey { queue: self.queue, rank: to.rank + 1, sequence: 0 };
+        }
+        self.delayed.unread = !page.ran_out || missed.is_some();
+        // No further than what the page could not show, because it was not yet durable.
+        let pending = self.pending.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..).next();
+        let bounds = [pending.map(|(key, _)| *key), missed];
+        let bound = bounds.into_iter().flatten().min().unwrap_or(self.delayed.next);
+        self.delayed.next = self.delayed.next.min(bound);
+    }
+
+    fn loaded_lane(
+        &mut self,
+        lane: Lane,
+        asked: Parked,
+        before: u64,
+        page: Page,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        let Some(parked) = lanes.parked(lane).filter(|parked| parked.first == asked.first) else { return };
+        let mut first = parked.first;
+        for found in page.rows {
+            first = found.key.sequence + 1;
+            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
+                self.admit(found.key, Entry { row: found.row, blob }, lanes);
+            }
+        }
+        if page.ran_out {
+            first = before;
+        }
+        let rest = (first <= parked.last).then_some(Parked { first, last: parked.last });
+        lanes.set_parked(lane, rest);
+    }
+
+    /// A load found damaged bytes: nothing behind them is offered until the store is repaired.
+    pub fn damaged(&mut self, load: LoadId) {
+        let Some(out) = self.out.remove(&load) else { return };
+        match out.what {
+            Want::Arrived(_) => self.arrived.damaged = true,
+            Want::Delayed(..) => self.delayed.damaged = true,
+            Want::Lane { lane, .. } => drop(self.damaged_lanes.insert(lane)),
+        }
+    }
+
+    /// Whether anything could not be read.
+    pub fn is_damaged(&self) -> bool {
+        self.arrived.damaged || self.delayed.damaged || !self.damaged_lanes.is_empty()
+    }
+
+    /// Gives memory back: everything untouched leaves the window, the cursors go back to it.
+    pub fn evict(&mut self, lanes: &mut Lanes) {
+        let rank_0 = self.entries.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| *key);
+        let delayed = self.entries.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..).next();
+        if let Some((key, _)) = delayed {
+            self.delayed.next = self.delayed.next.min(*key);
+            self.delayed.unread = true;
+        }
+        if let Some(key) = rank_0 {
+            self.arrived.next = self.arrived.next.min(key);
+            self.arrived.unread = true;
+            lanes.unpark_from(key.sequence);
+        }
+        for out in self.out.values_mut() {
+            out.stale = true;
+        }
+        self.arrived.load = None;
+        self.delayed.load = None;
+        self.arrived.unread |= !self.late.is_empty();
+        self.late.clear();
+        for key in self.entries.keys().copied().collect::<Vec<_>>() {
+            self.touched(&key, lanes);
+        }
+        for key in self.bodies.keys().copied().collect::<Vec<_>>() {
+            self.drop_body(&key);
+        }
+    }
+
+    /// The queue's delay changed: what is held is read again under the new one.
+    pub fn set_delay(&mut self, delay: Millis, lanes: &mut Lanes) {
+        if self.delay != delay {
+            self.delay = delay;
+            self.gate = 0;
+            if self.fifo {
+                self.evict(lanes);
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Requests of the node's own: making and removing queues, moving messages, time passing.
+
+use std::collections::BTreeMap;
+
+use super::{Slot, background};
+use crate::catalogue::Catalogue;
+use crate::command::{Decision, Facts, Internal, Moment, Undo, Wish};
+use crate::ids::{MessageKey, Millis, QueueId};
+use crate::queue::Queue;
+use crate::rows::{Batch, QueueRow, Record, Row};
+use crate::turn::{Turn, settled};
+use crate::{actions::receive_message, transfer};
+
+impl Slot {
+    /// Takes over the small rows that survived, as of `now`; called once, before anything else.
+    pub fn recover(&mut self, rows: Vec<Row>, now: Millis) {
+        self.now = now;
+        for row in &rows {
+            if let Row::Queue(id, row) = row {
+                // A recovered queue may hold messages on disk, so `recovered` is never 0.
+                self.queues.insert(*id, Queue::new(row.clone(), &self.settings, now.max(1)));
+            }
+        }
+        for row in rows {
+            let Some(queue) = row.key().queue().and_then(|id| self.queues.get_mut(&id)) else { continue };
+            queue.apply(&Record::Put(row), 0, now);
+            queue.dirty = false;
+        }
+        for queue in self.queues.values_mut() {
+            queue.advance(now);
+            queue.next_expiry = now;
+        }
+        for id in self.queues.keys().copied().collect::<Vec<_>>() {
+            self.ask_sources(id);
+            self.settle(id);
+        }
+    }
+
+    /// Each message that has arrived here asks its source whether that still holds it.
+    fn ask_sources(&mut self, target: QueueId) {
+        let mut sources: BTreeMap<QueueId, Vec<MessageKey>> = BTreeMap::new();
+        for arrived in self.queues[&target].arrived.keys() {
+            sources.entry(arrived.source.queue).or_default().push(arrived.source);
+        }
+        for (source, keys) in sources {
+            self.sends.push(Wish::Send { rests: 0, internal: Internal::Settle { source, target, keys } });
+        }
+    }
+
+    pub(super) fn internal(
+        &mut self,
+        moment: &mut Moment,
+        catalogue: &Catalogue,
+        internal: &Internal,
+        facts: &Facts,
+        batch: &mut Batch,
+    ) -> Decision {
+        match internal {
+            Internal::Install(row) => return self.install(moment, row, batch),
+            Internal::Remove(id) => return self.remove(moment, *id, batch),
+            _ => {}
+        }
+        let (secret, settings, removed) = (self.secret, self.settings, self.removed_lsn);
+        let mut turn = Turn {
+            now: moment.now,
+            lsn: moment.lsn,
+            entropy: &mut moment.entropy,
+            secret: &secret,
+            settings: &settings,
+            catalogue,
+            facts,
+            batch,
+        };
+        let Some(id) = internal.queue() else { return self.tick(&mut turn) };
+        let decision = match self.queues.get_mut(&id) {
+            Some(queue) => {
+                queue.advance(turn.now);
+                transfer(queue, &mut turn, internal)
+            }
+            None => without_queue(internal, removed),
+        };
+        self.settle(id);
+        decision
+    }
+
+    fn install(&mut self, moment: &Moment, row: &QueueRow, batch: &mut Batch) -> Decision {
+        let known = self.queues.get_mut(&row.id);
+        if known.as_ref().is_none_or(|queue| queue.row.version < row.version) {
+            batch.records.push(Record::Put(Row::Queue(row.id, row.clone())));
+            match known {
+                Some(queue) => queue.configure(row.clone(), &self.settings),
+                None => drop(self.queues.insert(row.id, Queue::new(row.clone(), &self.settings, 0))),
+            }
+            let Some(queue) = self.queues.get_mut(&row.id) else { return settled(moment.lsn, Vec::new()) };
+            queue.last_lsn = moment.lsn;
+            queue.dirty = true;
+        }
+        let rests = self.queues.get(&row.id).map_or(0, |queue| queue.last_lsn);
+        self.settle(row.id);
+        settled(rests, Vec::new())
+    }
+
+    fn remove(&mut self, moment: &Moment, id: QueueId, batch: &mut Batch) -> Decision {
+        if let Some(queue) = self.queues.remove(&id) {
+            batch.records.push(Record::Drop(id));
+            self.removed_lsn = moment.lsn;
+            self.window_bytes -= queue.counted_bytes;
+            self.set_timer(id, None);
+            self.loads.retain(|_, (queue, _)| *queue != id);
+            for set in [&mut self.pending, &mut self.dirty, &mut self.busy, &mut self.ticks] {
+                set.remove(&id);
+            }
+            // Those who wait there are told that it is gone.
+            self.stirred.insert(id);
+        }
+        settled(self.removed_lsn, Vec::new())
+    }
+
+    fn tick(&mut self, turn: &mut Turn) -> Decision {
+        let now: Millis = turn.now;
+        for id in std::mem::take(&mut self.ticks) {
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            queue.advance(now);
+            if background::tick(queue, turn) {
+                self.look_for_expired(id, now);
+            }
+            self.settle(id);
+        }
+        settled(0, Vec::new())
+    }
+}
+
+fn transfer(queue: &mut Queue, turn: &mut Turn, internal: &Internal) -> Decision {
+    match internal {
+        Internal::Arrive { messages, .. } => transfer::arrive(queue, turn, messages),
+        Internal::Depart { target, keys, .. } => transfer::depart(queue, turn, *target, keys),
+        Internal::Withdraw { keys, .. } => transfer::withdraw(queue, turn, keys),
+        Internal::Settle { target, keys, .. } => transfer::settle(Some(queue), *target, keys),
+        Internal::Forget { keys, .. } => transfer::forget(queue, turn, keys),
+        Internal::Undo(undo) => take_back(queue, turn, undo),
+        Internal::Tick | Internal::Install(_) | Internal::Remove(_) => settled(0, Vec::new()),
+    }
+}
+
+fn take_back(queue: &mut Queue, turn: &mut Turn, undo: &[Undo]) -> Decision {
+    receive_message::undo(queue, turn, undo);
+    settled(queue.last_lsn, Vec::new())
+}
+
+/// The queue is gone: what was on its way to it goes back, what came from it is forgotten.
+fn without_queue(internal: &Internal, removed: crate::Lsn) -> Decision {
+    let then = match internal {
+        Internal::Arrive { messages, .. } => {
+            let source = messages.first().map_or(QueueId(0), |moved| moved.source.queue);
+            let keys = messages.iter().map(|moved| moved.source).collect();
+            vec![Internal::Withdraw { source, keys }]
+        }
+        Internal::Depart { target, keys, .. } => {
+            vec![Internal::Forget { target: *target, keys: keys.clone() }]
+        }
+        Internal::Settle { target, keys, .. } => return transfer::settle(None, *target, keys),
+        _ => Vec::new(),
+    };
+    settled(removed, then)
+}

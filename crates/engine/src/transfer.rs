@@ -1,0 +1,157 @@
+//! Moving messages between queues, dead letters and redrives alike, whether or not the queues share a slot.
+//!
+//! `leaving` (durable, no longer offered) -> message and `Arrived` in the target -> delete in the source -> forget
+//! `Arrived`. Each step may come twice; the message is never lost and never receivable from both.
+
+use crate::actions::send_message;
+use crate::asks::Page;
+use crate::command::{Decision, Internal, Moved};
+use crate::ids::{MessageKey, QueueId, Secret};
+use crate::limits::MINUTE;
+use crate::queue::Queue;
+use crate::queue::window::Entry;
+use crate::rows::{
+    ArrivedKey, ArrivedRow, DedupKey, DedupRow, MessageRow, Origin, Record, Row, RowKey, Touched,
+};
+use crate::turn::{Turn, settled};
+
+/// What arrives at `target` for these messages of `queue`, whose contents are in memory or in `page`; and the
+/// messages whose content is nowhere.
+pub fn pack(
+    queue: &Queue,
+    secret: &Secret,
+    keys: &[MessageKey],
+    page: Option<&Page>,
+) -> (Vec<Moved>, Vec<MessageKey>) {
+    let in_page = |key: &MessageKey| {
+        let found = page?.rows.iter().find(|found| found.key == *key)?;
+        Some(Entry { row: found.row.clone(), blob: found.blob.clone()? })
+    };
+    let (mut moved, mut missing) = (Vec::new(), Vec::new());
+    for key in keys {
+        let Some(touched) = queue.touched.get(key).filter(|row| row.leaving.is_some()) else { continue };
+        match queue.window.body(key).cloned().or_else(|| in_page(key)) {
+            Some(entry) => moved.push(pack_one(queue, secret, *key, *touched, entry)),
+            None => missing.push(*key),
+        }
+    }
+    (moved, missing)
+}
+
+fn pack_one(queue: &Queue, secret: &Secret, source: MessageKey, touched: Touched, entry: Entry) -> Moved {
+    let renewed = touched.leaving.is_some_and(|leaving| leaving.renewed);
+    let origin = Origin { queue: queue.id(), arn: queue.row.name.arn() };
+    Moved {
+        source,
+        id: entry.row.id.unwrap_or_else(|| secret.message_id(source.queue, source.sequence)),
+        row: entry.row,
+        touched,
+        origin: (!renewed).then_some(origin),
+        blob: entry.blob,
+        renewed,
+    }
+}
+
+/// Messages move in. What has arrived before is recognised.
+pub fn arrive(queue: &mut Queue, turn: &mut Turn, messages: &[Moved]) -> Decision {
+    for moved in messages {
+        let arrived = ArrivedKey { queue: queue.id(), source: moved.source };
+        if !queue.arrived.contains_key(&arrived) {
+            take_in(queue, turn, arrived, moved);
+        }
+    }
+    let source = messages.first().map_or(QueueId(0), |moved| moved.source.queue);
+    let keys = messages.iter().map(|moved| moved.source).collect();
+    settled(queue.last_lsn, vec![Internal::Depart { source, target: queue.id(), keys }])
+}
+
+fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Moved) {
+    let key = MessageKey { queue: queue.id(), rank: 0, sequence: queue.head.next_sequence };
+    let kept = MessageRow {
+        id: Some(moved.id),
+        lane: moved.row.lane,
+        origin: moved.origin.clone(),
+        sent: moved.row.sent,
+        // Retention counts on from the first send on standard queues, and restarts on FIFO queues.
+        retained_from: if queue.is_fifo() { turn.now } else { moved.touched.retained_from },
+        size: moved.row.size,
+        receive_count: moved.touched.receive_count,
+        first_received: moved.touched.first_received,
+    };
+    let row = match moved.renewed {
+        false => kept,
+        true => MessageRow {
+            id: None,
+            origin: None,
+            sent: turn.now,
+            retained_from: turn.now,
+            receive_count: 0,
+            first_received: 0,
+            ..kept
+        },
+    };
+    let (sent, id) = (row.sent, row.id);
+    turn.emit(queue, Record::Put(Row::Message(key, row, moved.blob.clone())));
+    if let Some(record) = queue.enter_due(&key, sent) {
+        turn.emit(queue, record);
+    }
+    turn.emit(queue, Record::Put(Row::Arrived(arrived, ArrivedRow { key })));
+    remember_id(queue, turn, moved, key, id);
+}
+
+/// On FIFO queues the deduplication id of a moved message is its message id.
+fn remember_id(
+    queue: &mut Queue,
+    turn: &mut Turn,
+    moved: &Moved,
+    key: MessageKey,
+    kept: Option<crate::MessageId>,
+) {
+    let Some(fifo) = queue.settings.fifo else { return };
+    let id = kept.unwrap_or_else(|| turn.secret.message_id(key.queue, key.sequence));
+    let hash = send_message::hash(&fifo, turn.secret, moved.row.lane, &id.to_string());
+    let dedup = DedupKey { queue: queue.id(), minute: turn.now / MINUTE, hash };
+    let row = DedupRow { sequence: key.sequence, sent: turn.now, id: kept };
+    turn.emit(queue, Record::Put(Row::Dedup(dedup, row)));
+}
+
+/// These messages have arrived at `target`: they are deleted here, then forgotten there.
+pub fn depart(queue: &mut Queue, turn: &mut Turn, target: QueueId, keys: &[MessageKey]) -> Decision {
+    for key in keys.iter().filter(|key| is_leaving(queue, key)).copied().collect::<Vec<_>>() {
+        turn.emit(queue, Record::Delete(RowKey::Message(key)));
+    }
+    settled(queue.last_lsn, vec![Internal::Forget { target, keys: keys.to_vec() }])
+}
+
+/// The target is gone: these messages stay and are offered again.
+pub fn withdraw(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Decision {
+    for key in keys.iter().filter(|key| is_leaving(queue, key)).copied().collect::<Vec<_>>() {
+        let Some(touched) = queue.touched.get(&key).copied() else { continue };
+        let row = Touched { leaving: None, deadline: touched.deadline.min(turn.now), ..touched };
+        turn.emit(queue, Record::Put(Row::Touched(key, row)));
+    }
+    settled(queue.last_lsn, Vec::new())
+}
+
+/// Which of these does the source still hold? The rest may be forgotten at `target`.
+pub fn settle(queue: Option<&Queue>, target: QueueId, keys: &[MessageKey]) -> Decision {
+    let held = |key: &MessageKey| queue.is_some_and(|queue| is_leaving(queue, key));
+    let keys: Vec<_> = keys.iter().filter(|key| !held(key)).copied().collect();
+    let rests = queue.map_or(0, |queue| queue.last_lsn);
+    settled(rests, if keys.is_empty() { Vec::new() } else { vec![Internal::Forget { target, keys }] })
+}
+
+/// The source has deleted these: their arrival need not be remembered.
+pub fn forget(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Decision {
+    for source in keys {
+        let arrived = ArrivedKey { queue: queue.id(), source: *source };
+        if queue.arrived.contains_key(&arrived) {
+            turn.emit(queue, Record::Delete(RowKey::Arrived(arrived)));
+        }
+    }
+    settled(queue.last_lsn, Vec::new())
+}
+
+fn is_leaving(queue: &Queue, key: &MessageKey) -> bool {
+    queue.touched.get(key).is_some_and(|row| row.leaving.is_some())
+}

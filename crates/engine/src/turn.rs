@@ -1,0 +1,52 @@
+//! What an action has at hand while it decides.
+
+use crate::catalogue::Catalogue;
+use crate::command::{Answer, Decision, Done, Facts, Internal, Settings, Undo};
+use crate::errors::Error;
+use crate::ids::{Entropy, Lsn, Millis, Secret};
+use crate::queue::Queue;
+use crate::reply::Reply;
+use crate::rows::{Batch, Record};
+
+/// One decision: time and randomness as values, and the batch its records go to.
+pub struct Turn<'a> {
+    /// ms
+    pub now: Millis,
+    /// The batch's number.
+    pub lsn: Lsn,
+    /// For receipt handles.
+    pub entropy: &'a mut Entropy,
+    /// Keys of the hashes.
+    pub secret: &'a Secret,
+    /// The configuration.
+    pub settings: &'a Settings,
+    /// All names.
+    pub catalogue: &'a Catalogue,
+    /// Pages the node fetched for this decision.
+    pub facts: &'a Facts,
+    /// What changes.
+    pub batch: &'a mut Batch,
+}
+
+impl Turn<'_> {
+    /// Writes a record: the view changes by `apply` and by nothing else.
+    pub fn emit(&mut self, queue: &mut Queue, record: Record) {
+        queue.apply(&record, self.lsn, self.now);
+        self.batch.records.push(record);
+    }
+}
+
+/// A client's answer that rests on everything its queue has seen.
+pub fn answer(queue: &Queue, reply: Result<Reply, Error>) -> Decision {
+    Decision::Done(Done {
+        answer: reply.map(Answer::Reply),
+        rests: queue.last_lsn,
+        undo: Vec::new(),
+        then: Vec::new(),
+    })
+}
+
+/// The end of a request of the node's own.
+pub fn settled(rests: Lsn, then: Vec<Internal>) -> Decision {
+    Decision::Done(Done { answer: Ok(Answer::Nothing), rests, undo: Vec::<Undo>::new(), then })
+}
