@@ -1,1 +1,52 @@
-fn main() {}
+//! The program `sluice`.
+
+use std::process::ExitCode;
+
+use server::{server as serving, settings};
+
+/// Exit code for a wrong command line, as most programs have it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("serve") => serve(arguments),
+        Some("version" | "--version" | "-V") => show(&format!("sluice {}\n", env!("CARGO_PKG_VERSION"))),
+        Some("help" | "--help" | "-h") if arguments.next().as_deref() == Some("settings") => {
+            show(&settings::markdown())
+        }
+        Some("help" | "--help" | "-h") => show(&settings::help()),
+        Some(other) => complain(USAGE, &format!("There is no command {other:?}; `sluice help` lists them.")),
+        None => {
+            eprint!("{}", settings::help());
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn serve(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return show(&settings::help());
+    }
+    let settings = match settings::read(arguments.into_iter(), |name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(error) => return complain(USAGE, &error),
+    };
+    match serving::run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(1, &error),
+    }
+}
+
+fn show(text: &str) -> ExitCode {
+    use std::io::Write as _;
+    // A reader that went away, as `head` does, is no failure.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn complain(code: u8, error: &str) -> ExitCode {
+    eprintln!("sluice: {error}");
+    ExitCode::from(code)
+}

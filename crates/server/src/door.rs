@@ -1,0 +1,317 @@
+//! The door to the node: an inbox, and the rule that whoever finds nobody at work does the work.
+//!
+//! No thread belongs to the node. A worker leaves its request in the inbox and, if nobody runs the node,
+//! runs it itself; so do the disk's threads when something is durable. `running` is read and written only
+//! under the inbox's lock, and the runner gives it up only when it has seen the inbox empty under that same
+//! lock: what is left there is always seen by the present runner or makes its owner the next one.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use engine::command::Undo;
+use engine::{Error, Millis, Reply, Request};
+use node::{Input, Output, RequestId};
+use tokio::sync::{Notify, oneshot};
+
+use crate::metrics::Page;
+use crate::{clock, log};
+
+/// What the door needs of a node; a trait so that it can be tested with a small one.
+pub trait Turns: Send {
+    /// One turn.
+    fn turn(&mut self, inputs: Vec<Input>, now: Millis) -> Vec<Output>;
+    /// When a turn is next worth while without any input, ms.
+    fn next_deadline(&self) -> Option<Millis>;
+    /// Whether clients may come in: recovery is over.
+    fn is_ready(&self) -> bool;
+    /// From the next turn on no long poll waits.
+    fn stop(&mut self);
+    /// Whether nothing is left to answer and everything decided is durable.
+    fn is_idle(&self) -> bool;
+    /// Marks the store as complete; nothing more is decided.
+    fn seal(&mut self);
+    /// Whether that mark is durable.
+    fn is_sealed(&self) -> bool;
+    /// Adds what there is to tell to the metrics.
+    fn describe(&self, page: &mut Page);
+}
+
+/// A reply with what to undo if nobody sees it.
+pub type Answer = (Result<Reply, Error>, Vec<Undo>);
+
+/// Turns a worker does before it goes back to its sockets and lets the runner task go on.
+const WORKER_TURNS: usize = 16;
+/// Turns a disk thread does: the journal's next group may be waiting for the very thread that runs the node.
+const DISK_TURNS: usize = 1;
+
+/// See the module.
+pub struct Door {
+    inbox: Mutex<Inbox>,
+    desk: Mutex<Desk>,
+    /// Wakes the runner task.
+    handover: Notify,
+    /// Wakes the timer task.
+    timer: Notify,
+    deadline: AtomicU64,
+    next_id: AtomicU64,
+    fatal: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    arrivals: Vec<Arrival>,
+    /// A turn is due although nothing came in: the disk or the clock has something.
+    kicked: bool,
+    running: bool,
+}
+
+struct Arrival {
+    input: Input,
+    reply: Option<(RequestId, oneshot::Sender<Answer>)>,
+}
+
+struct Desk {
+    node: Box<dyn Turns>,
+    waiting: HashMap<RequestId, oneshot::Sender<Answer>>,
+}
+
+impl Door {
+    /// A door to this node. `fatal` is told why the process must stop; it is not expected to return.
+    pub fn new(node: Box<dyn Turns>, fatal: impl Fn(&str) + Send + Sync + 'static) -> Arc<Door> {
+        let deadline = node.next_deadline().unwrap_or(Millis::MAX);
+        Arc::new(Door {
+            inbox: Mutex::default(),
+            desk: Mutex::new(Desk { node, waiting: HashMap::new() }),
+            handover: Notify::new(),
+            timer: Notify::new(),
+            deadline: AtomicU64::new(deadline),
+            next_id: AtomicU64::new(1),
+            fatal: Box::new(fatal),
+        })
+    }
+
+    /// Brings a request in. Dropping what comes back says that the client is gone.
+    pub fn request(
+        self: &Arc<Door>,
+        principal: auth::Principal,
+        region: String,
+        request: Request,
+    ) -> Pending {
+        let (sender, receiver) = oneshot::channel();
+        // Under the inbox's lock, so that ids rise in the order of arrival.
+        let mut inbox = lock(&self.inbox);
+        let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        inbox.arrivals.push(Arrival {
+            input: Input::Request { id, principal, region, request },
+            reply: Some((id, sender)),
+        });
+        self.run_unless_running(inbox, WORKER_TURNS);
+        Pending { door: self.clone(), id, receiver, answered: false }
+    }
+
+    /// Brings in anything that is not answered.
+    pub fn tell(&self, input: Input) {
+        let mut inbox = lock(&self.inbox);
+        inbox.arrivals.push(Arrival { input, reply: None });
+        self.run_unless_running(inbox, WORKER_TURNS);
+    }
+
+    /// The disk has completed something; called on its threads.
+    pub fn completed(&self) {
+        self.kick(DISK_TURNS);
+    }
+
+    /// Answers every long poll, and lets none wait any more.
+    pub fn stop(&self) {
+        self.look(|node| node.stop());
+        self.kick(WORKER_TURNS);
+    }
+
+    /// Looks at the node between two turns.
+    pub fn look<T>(&self, at: impl FnOnce(&mut dyn Turns) -> T) -> T {
+        at(lock(&self.desk).node.as_mut())
+    }
+
+    /// Runs the node whenever a worker or a disk thread hands it over. Never returns.
+    pub async fn run_handed_over(&self) {
+        loop {
+            self.handover.notified().await;
+            // `running` is still ours: it was handed over with it.
+            while !self.run(WORKER_TURNS) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Runs the node when time has passed that it waited for. Never returns.
+    pub async fn keep_time(&self) {
+        loop {
+            let wait = self.deadline.load(Ordering::SeqCst).saturating_sub(clock::now());
+            // A day at most, so that a clock that is set does not leave us asleep for ever.
+            let wait = std::time::Duration::from_millis(wait.min(86_400_000));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.timer.notified() => {}
+            }
+            if self.deadline.load(Ordering::SeqCst) <= clock::now() {
+                self.kick(WORKER_TURNS);
+            }
+        }
+    }
+
+    fn kick(&self, turns: usize) {
+        let mut inbox = lock(&self.inbox);
+        inbox.kicked = true;
+        self.run_unless_running(inbox, turns);
+    }
+
+    fn run_unless_running(&self, mut inbox: MutexGuard<'_, Inbox>, turns: usize) {
+        if !mem::replace(&mut inbox.running, true) {
+            drop(inbox);
+            if !self.run(turns) {
+                self.handover.notify_one();
+            }
+        }
+    }
+
+    /// Turns until the inbox is empty, or this many. The caller has set `running`; if this returns true it
+    /// is no longer set, otherwise it still belongs to the caller.
+    fn run(&self, turns: usize) -> bool {
+        for _ in 0..turns {
+            let mut inbox = lock(&self.inbox);
+            if inbox.arrivals.is_empty() && !inbox.kicked {
+                inbox.running = false;
+                return true;
+            }
+            inbox.kicked = false;
+            let arrivals = mem::take(&mut inbox.arrivals);
+            drop(inbox);
+            self.turn(arrivals);
+        }
+        let mut inbox = lock(&self.inbox);
+        let done = inbox.arrivals.is_empty() && !inbox.kicked;
+        inbox.running = !done;
+        done
+    }
+
+    fn turn(&self, arrivals: Vec<Arrival>) {
+        let mut desk = lock(&self.desk);
+        let mut inputs = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            desk.waiting.extend(arrival.reply);
+            inputs.push(arrival.input);
+        }
+        // A node that panicked is in no known state: nothing it says may be believed any more.
+        let outputs = catch_unwind(AssertUnwindSafe(|| desk.node.turn(inputs, clock::now())));
+        let Ok(outputs) = outputs else {
+            (self.fatal)("the node panicked; the line above says where");
+            return;
+        };
+        let mut unseen = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Reply { id, result, undo } => unseen.extend(desk.answer(id, result, undo)),
+                Output::Warning(text) => log::warn("node", &[("text", &text)]),
+                Output::Fatal(text) => (self.fatal)(&text),
+            }
+        }
+        let deadline = desk.node.next_deadline().unwrap_or(Millis::MAX);
+        drop(desk);
+        self.note_deadline(deadline);
+        if !unseen.is_empty() {
+            // The runner looks at the inbox again before it goes.
+            let arrivals = unseen.into_iter().map(|undo| Arrival { input: Input::Undo(undo), reply: None });
+            lock(&self.inbox).arrivals.extend(arrivals);
+        }
+    }
+
+    /// Only an earlier deadline wakes the timer: a later one is found when it fires.
+    fn note_deadline(&self, deadline: Millis) {
+        if deadline < self.deadline.swap(deadline, Ordering::SeqCst) {
+            self.timer.notify_one();
+        }
+    }
+}
+
+impl Desk {
+    /// Hands a reply to its client; if that is gone, returns what is to be undone.
+    fn answer(&mut self, id: RequestId, result: Result<Reply, Error>, undo: Vec<Undo>) -> Option<Vec<Undo>> {
+        let undo = match self.waiting.remove(&id) {
+            Some(sender) => match sender.send((result, undo)) {
+                Ok(()) => return None,
+                Err((_, undo)) => undo,
+            },
+            None => undo,
+        };
+        (!undo.is_empty()).then_some(undo)
+    }
+}
+
+/// A poisoned lock is taken: the panic itself has been dealt with by [`Door::turn`].
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A reply to come.
+pub struct Pending {
+    door: Arc<Door>,
+    id: RequestId,
+    receiver: oneshot::Receiver<Answer>,
+    answered: bool,
+}
+
+impl Future for Pending {
+    type Output = Option<(Result<Reply, Error>, Unseen)>;
+
+    /// `None` only if the node will never answer because the process is stopping.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+        self.answered = true;
+        Poll::Ready(answer.ok().map(|(result, undo)| (result, Unseen { door: self.door.clone(), undo })))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        // From here on a reply either was sent before, and is found now, or fails to be sent.
+        self.receiver.close();
+        match self.receiver.try_recv() {
+            Ok((_, undo)) if undo.is_empty() => {}
+            Ok((_, undo)) => self.door.tell(Input::Undo(undo)),
+            Err(_) => self.door.tell(Input::Gone(self.id)),
+        }
+    }
+}
+
+/// A reply that nobody has seen yet: dropped before [`Unseen::seen`], what can be undone is undone.
+pub struct Unseen {
+    door: Arc<Door>,
+    undo: Vec<Undo>,
+}
+
+impl Unseen {
+    /// The reply is being written.
+    pub fn seen(&mut self) {
+        self.undo.clear();
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        if !self.undo.is_empty() {
+            self.door.tell(Input::Undo(mem::take(&mut self.undo)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use engine::MessageKey;
+
+use super::*;
+
+/// A node that answers every request a number of turns later, with something to undo, and notes what it saw.
+#[derive(Default)]
+struct Seen {
+    delay: usize,
+    turns: usize,
+    out: Vec<(usize, RequestId)>,
+    gone: Vec<RequestId>,
+    undone: usize,
+    answered: usize,
+    deadline: Option<Millis>,
+}
+
+struct Slow(Arc<Mutex<Seen>>);
+
+impl Seen {
+    fn turn(&mut self, inputs: Vec<Input>, now: Millis) -> Vec<Output> {
+        self.turns += 1;
+        for input in inputs {
+            match input {
+                Input::Request { request: Request::PurgeQueue { .. }, .. } => panic!("a planted panic"),
+                Input::Request { id, .. } => self.out.push((self.turns + self.delay, id)),
+                Input::Gone(id) => self.gone.push(id),
+                Input::Undo(undo) => self.undone += undo.len(),
+            }
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+        }
+        let turns = self.turns;
+        let due = self.out.extract_if(.., |(turn, _)| *turn <= turns).collect::<Vec<_>>();
+        self.answered += due.len();
+        due.into_iter().map(|(_, id)| reply(id)).collect()
+    }
+}
+
+impl Turns for Slow {
+    fn turn(&mut self, inputs: Vec<Input>, now: Millis) -> Vec<Output> {
+        lock(&self.0).turn(inputs, now)
+    }
+
+    fn next_deadline(&self) -> Option<Millis> {
+        lock(&self.0).deadline
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn stop(&mut self) {}
+
+    fn is_idle(&self) -> bool {
+        lock(&self.0).out.is_empty()
+    }
+
+    fn seal(&mut self) {}
+
+    fn is_sealed(&self) -> bool {
+        true
+    }
+
+    fn describe(&self, _page: &mut Page) {}
+}
+
+fn reply(id: RequestId) -> Output {
+    let undo = vec![Undo { key: MessageKey::default(), nonce: id.0, before: None }];
+    Output::Reply { id, result: Ok(Reply::DeleteMessage), undo }
+}
+
+fn door(delay: usize) -> (Arc<Door>, Arc<Mutex<Seen>>) {
+    let seen = Arc::new(Mutex::new(Seen { delay, ..Seen::default() }));
+    (Door::new(Box::new(Slow(seen.clone())), |text| panic!("{text}")), seen)
+}
+
+fn request() -> (auth::Principal, String, Request) {
+    let principal = auth::Principal { account: String::new(), user_id: String::new(), arn: String::new() };
+    (principal, String::new(), Request::DeleteQueue { queue_url: String::new() })
+}
+
+fn ask(door: &Arc<Door>) -> Pending {
+    let (principal, region, request) = request();
+    door.request(principal, region, request)
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_a_seen_reply_is_not_undone() {
+    let (door, seen) = door(0);
+    let (result, mut unseen) = ask(&door).await.expect("answered");
+    assert_eq!(result, Ok(Reply::DeleteMessage));
+    unseen.seen();
+    drop(unseen);
+    assert_eq!(lock(&seen).undone, 0);
+    assert_eq!(lock(&seen).gone.len(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_is_told_at_each_stage() {
+    let (door, seen) = door(1);
+    let early = ask(&door);
+    drop(early);
+    assert_eq!(lock(&seen).gone.len(), 1, "no reply had come out");
+    let answered = ask(&door);
+    door.completed();
+    drop(answered);
+    // The first one's reply came out in that turn too, and found nobody.
+    assert_eq!(lock(&seen).undone, 2, "the reply had come out and was not taken");
+    let taken = ask(&door);
+    door.completed();
+    let (_, unseen) = taken.await.expect("answered");
+    drop(unseen);
+    assert_eq!(lock(&seen).undone, 3, "the reply was taken and not written");
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept() {
+    let (door, seen) = door(0);
+    let clock = door.clone();
+    let task = tokio::spawn(async move { clock.keep_time().await });
+    lock(&seen).deadline = Some(clock::now() + 20);
+    door.completed();
+    let before = lock(&seen).turns;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(lock(&seen).turns, before + 1, "one turn, when it was due");
+    assert_eq!(lock(&seen).deadline, None);
+    task.abort();
+}
+
+#[test]
+fn a_panic_in_a_turn_is_fatal() {
+    let (told, fatal) = mpsc::channel();
+    let node = Box::new(Slow(Arc::default()));
+    let door = Door::new(node, move |text| told.send(text.to_owned()).expect("listening"));
+    let (principal, region, _) = request();
+    let _pending = door.request(principal, region, Request::PurgeQueue { queue_url: String::new() });
+    assert!(fatal.try_recv().expect("told").contains("panicked"));
+}
+
+/// Many threads bring requests in and complete, as workers and disk threads do: none may be left behind.
+#[test]
+fn nothing_is_left_in_the_inbox() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runs");
+    let (door, seen) = door(0);
+    let runner = door.clone();
+    runtime.spawn(async move { runner.run_handed_over().await });
+    let (threads, each) = (8, 2_000);
+    let answered = Arc::new(AtomicUsize::new(0));
+    let workers = (0..threads).map(|number| {
+        let (door, answered, handle) = (door.clone(), answered.clone(), runtime.handle().clone());
+        thread::spawn(move || {
+            for i in 0..each {
+                if number % 4 == 0 && i % 3 == 0 {
+                    door.completed();
+                }
+                let pending = ask(&door);
+                let answer =
+                    handle.block_on(async { tokio::time::timeout(Duration::from_secs(20), pending).await });
+                let (_, mut unseen) = answer.expect("a lost wake-up").expect("answered");
+                unseen.seen();
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.join().expect("no panic");
+    }
+    assert_eq!(answered.load(Ordering::Relaxed), threads * each);
+    assert_eq!(lock(&seen).answered, threads * each);
+    assert_eq!(lock(&seen).undone, 0);
+}

@@ -1,0 +1,17 @@
+//! Sluice's server: sockets, configuration, threads, metrics; everything around the node.
+
+pub mod body;
+pub mod clock;
+pub mod door;
+pub mod health;
+pub mod http;
+pub mod listen;
+pub mod log;
+pub mod metrics;
+pub mod open;
+pub mod patient;
+pub mod random;
+pub mod real;
+pub mod server;
+pub mod settings;
+pub mod stop;
