@@ -40,7 +40,7 @@ impl Dedup {
     }
 
     /// How many ids are remembered.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.minutes.values().map(BTreeMap::len).sum()
     }
 

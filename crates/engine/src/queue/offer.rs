@@ -98,7 +98,7 @@ impl Queue {
         if self.is_fifo() {
             return Box::new(self.lanes.offering().flat_map(|lane| self.lane_candidates(lane)));
         }
-        let more = self.touched.len() < limits::TOUCHED;
+        let more = self.touched.count() < limits::TOUCHED;
         let unread = self.window.in_order(now).filter(move |_| more).map(|(key, entry)| Candidate {
             key: *key,
             touched: None,
@@ -110,7 +110,7 @@ impl Queue {
 
     fn lane_candidates(&self, lane: Lane) -> impl Iterator<Item = Candidate<'_>> {
         let id = self.id();
-        let more = self.touched.len() < limits::TOUCHED;
+        let more = self.touched.count() < limits::TOUCHED;
         let offers = self.lanes.offers(lane).filter(move |(touched, _)| *touched || more);
         offers.map(move |(touched, sequence)| {
             let key = MessageKey { queue: id, rank: 0, sequence };

@@ -43,7 +43,7 @@ impl TouchedSet {
     }
 
     /// How many there are, leaving ones included.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.rows.len()
     }
 
