@@ -3,4 +3,5 @@
 
 pub mod disk;
 pub mod faults;
+pub mod model;
 pub mod rng;

@@ -1,0 +1,383 @@
+//! A naive SQS. It keeps no state machine: of every message and queue it knows what is *certain* and what is
+//! *possible*, from the requests that began and the replies that came, and refuses a reply that is neither.
+//!
+//! - An operation takes effect once, somewhere between its beginning and its reply.
+//! - One whose reply never came (a crash) took effect before the crash, or never.
+//! - Time is a span, since after a crash the server may know less of it than we do.
+//!
+//! Nothing here uses the engine's code, only its requests, replies and published limits.
+
+mod admin;
+mod body;
+mod clock;
+mod counters;
+mod deliver;
+mod fifo;
+mod handles;
+mod message;
+mod queue;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use engine::{Error, Reply};
+
+pub use body::Body;
+pub use clock::Span;
+pub use handles::Held;
+pub use message::{Gone, Message, Sent};
+pub use queue::{Change, Exists, Policy, Queue, Shape};
+
+/// Why a reply, or its absence, is not allowed.
+pub type Violation = String;
+
+/// A queue by its place in the seed's list of names.
+pub type QueueAt = usize;
+/// A message by its place in the list of all that were ever sent; its body says it.
+pub type MessageAt = usize;
+/// A receipt handle by its place in the list of all that were ever given out.
+pub type HandleAt = usize;
+
+/// A request in the model's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the members are those of the action")]
+pub enum Call {
+    /// CreateQueue with these settings.
+    Create { queue: QueueAt, shape: Shape },
+    /// DeleteQueue.
+    Remove { queue: QueueAt },
+    /// PurgeQueue.
+    Purge { queue: QueueAt },
+    /// SetQueueAttributes.
+    Set { queue: QueueAt, change: Change },
+    /// GetQueueAttributes of everything.
+    Counters { queue: QueueAt },
+    /// GetQueueUrl.
+    Locate { queue: QueueAt },
+    /// SendMessage, or SendMessageBatch of several.
+    Send { queue: QueueAt, messages: Vec<MessageAt>, batch: bool },
+    /// ReceiveMessage; times in seconds.
+    Receive { queue: QueueAt, most: usize, timeout: Option<u64>, wait: u64, attempt: Option<u64> },
+    /// DeleteMessage or its batch.
+    Delete { queue: QueueAt, handles: Vec<HandleAt>, batch: bool },
+    /// ChangeMessageVisibility or its batch; times in seconds.
+    Change { queue: QueueAt, entries: Vec<(HandleAt, u64)>, batch: bool },
+    /// DeleteMessage with a handle nobody was given.
+    Forge { queue: QueueAt },
+    /// StartMessageMoveTask.
+    Move { source: QueueAt, destination: Option<QueueAt> },
+    /// ListMessageMoveTasks.
+    Moves { source: QueueAt },
+}
+
+impl Call {
+    /// The queue it addresses.
+    pub fn queue(&self) -> QueueAt {
+        match self {
+            Call::Create { queue, .. }
+            | Call::Remove { queue }
+            | Call::Purge { queue }
+            | Call::Set { queue, .. }
+            | Call::Counters { queue }
+            | Call::Locate { queue }
+            | Call::Send { queue, .. }
+            | Call::Receive { queue, .. }
+            | Call::Delete { queue, .. }
+            | Call::Change { queue, .. }
+            | Call::Forge { queue } => *queue,
+            Call::Move { source, .. } | Call::Moves { source } => *source,
+        }
+    }
+}
+
+/// A request that has begun and has no reply yet.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// What it is.
+    pub call: Call,
+    /// When it began.
+    began: Span,
+    /// The turn in which it began.
+    turn: u64,
+    /// The queue's [`Queue::stirs`] when it began.
+    stirs: u64,
+    /// What the queue's visibility timeout, ms, could be when it began.
+    timeout: Span,
+    /// Of an entry each: what was known of the message before.
+    before: Vec<Before>,
+    /// The queue's [`Queue::lives`] when it began.
+    lives: u64,
+    /// Whether the queue existed when it began.
+    existed: Exists,
+    /// The highest sequence number acknowledged before it began.
+    sequence: u64,
+}
+
+/// What was known of a message before an operation on it began.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    /// Its version right after the beginning.
+    version: u64,
+    gone: Gone,
+    visible: Span,
+}
+
+/// The `MessageGroupId` of a group.
+pub fn group_id(group: u32) -> String {
+    format!("group-{group}")
+}
+
+/// What may be wrong with the world just now: it excuses some errors.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Excuses {
+    /// Stored bytes are, or were a moment ago, not what was written.
+    pub damage: bool,
+    /// The disk is, or was, full.
+    pub full: bool,
+    /// The disk is so slow that undurable bytes may have piled up.
+    pub slow: bool,
+}
+
+/// The model of one server.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// Queues by place.
+    pub queues: Vec<Queue>,
+    /// Messages by place.
+    pub messages: Vec<Message>,
+    /// Handles by place.
+    pub handles: Vec<Held>,
+    /// What excuses errors now.
+    pub excuses: Excuses,
+    /// How late a waiting receive may be answered after its message became visible, ms.
+    pub slack: u64,
+    clock: clock::Clock,
+    turn: u64,
+    pending: BTreeMap<u64, Pending>,
+    /// Every MessageId that was acknowledged.
+    ids: HashMap<u128, MessageAt>,
+}
+
+impl Model {
+    /// A server without queues; `shapes` are the queues that may come to be.
+    pub fn new(shapes: Vec<Shape>, slack: u64) -> Model {
+        let queues = shapes.into_iter().map(Queue::new).collect();
+        Model { queues, slack, ..Model::default() }
+    }
+
+    /// A turn begins at `now`, in ms.
+    pub fn turn(&mut self, now: u64) {
+        self.turn += 1;
+        self.clock.at(now);
+    }
+
+    /// Now, as far as is known.
+    pub fn now(&self) -> Span {
+        self.clock.now()
+    }
+
+    /// Requests without a reply.
+    pub fn outstanding(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What an outstanding request is.
+    pub fn call(&self, id: u64) -> Option<&Call> {
+        self.pending.get(&id).map(|pending| &pending.call)
+    }
+
+    /// A request begins.
+    pub fn begin(&mut self, id: u64, call: Call) {
+        let now = self.now();
+        let queue = &mut self.queues[call.queue()];
+        queue.outstanding += 1;
+        if !matches!(call, Call::Counters { .. } | Call::Locate { .. } | Call::Moves { .. }) {
+            queue.stirs += 1;
+        }
+        let mut pending = Pending {
+            began: now,
+            turn: self.turn,
+            stirs: queue.stirs,
+            timeout: queue.timeout(),
+            before: Vec::new(),
+            lives: queue.lives,
+            existed: queue.exists,
+            sequence: queue.highest_sequence,
+            call,
+        };
+        self.begin_effects(&mut pending);
+        self.pending.insert(id, pending);
+    }
+
+    fn begin_effects(&mut self, pending: &mut Pending) {
+        match &pending.call {
+            Call::Send { queue, messages, .. } => self.begin_send(*queue, messages),
+            Call::Receive { queue, .. } => self.queues[*queue].receiving += 1,
+            Call::Delete { handles, .. } => pending.before = self.begin_delete(handles),
+            Call::Change { entries, .. } => pending.before = self.begin_change(entries),
+            Call::Purge { queue } => self.begin_purge(*queue),
+            Call::Remove { queue } => self.begin_remove(*queue),
+            Call::Create { queue, shape } => self.begin_create(*queue, shape.clone()),
+            Call::Set { queue, change } => self.queues[*queue].begin_set(change),
+            Call::Move { source, destination } => self.begin_move(*source, *destination),
+            Call::Counters { .. } | Call::Locate { .. } | Call::Forge { .. } | Call::Moves { .. } => {}
+        }
+    }
+
+    /// A reply came out.
+    pub fn reply(&mut self, id: u64, result: &Result<Reply, Error>) -> Result<(), Violation> {
+        let pending = self.pending.remove(&id).ok_or_else(|| format!("request {id} was answered twice"))?;
+        let queue = pending.call.queue();
+        self.queues[queue].outstanding -= 1;
+        let outcome = match result {
+            Ok(reply) => self.accept(&pending, reply),
+            Err(error) => self.refuse(&pending, error),
+        };
+        if outcome.is_ok() && result.is_ok() {
+            self.learn_durable(&pending);
+        }
+        outcome.map_err(|why| format!("{why}; {:?} was answered {result:?}", pending.call))
+    }
+
+    fn accept(&mut self, pending: &Pending, reply: &Reply) -> Result<(), Violation> {
+        match (&pending.call, reply) {
+            (Call::Create { queue, shape }, Reply::CreateQueue { .. }) => {
+                self.created(pending, *queue, shape)
+            }
+            (Call::Remove { queue }, Reply::DeleteQueue) => self.removed(pending, *queue),
+            (Call::Purge { queue }, Reply::PurgeQueue) => self.purged(pending, *queue),
+            (Call::Set { queue, change }, Reply::SetQueueAttributes) => {
+                self.queues[*queue].set(change);
+                Ok(())
+            }
+            (Call::Counters { queue }, Reply::GetQueueAttributes { attributes }) => {
+                self.check_attributes(pending, *queue, attributes)
+            }
+            (Call::Locate { queue }, Reply::GetQueueUrl { .. }) => self.located(*queue),
+            (Call::Send { queue, messages, .. }, _) => self.sent(pending, *queue, messages, reply),
+            (Call::Receive { queue, .. }, Reply::ReceiveMessage { messages }) => {
+                self.received(pending, *queue, messages)
+            }
+            (Call::Delete { handles, .. }, _) => self.deleted(pending, handles, reply),
+            (Call::Change { entries, .. }, _) => self.changed(pending, entries, reply),
+            (Call::Forge { .. }, _) => Err("a forged receipt handle was accepted".into()),
+            (Call::Move { .. }, Reply::StartMessageMoveTask { .. }) => Ok(()),
+            (Call::Moves { .. }, Reply::ListMessageMoveTasks { .. }) => Ok(()),
+            _ => Err("the reply is another action's".into()),
+        }
+    }
+
+    /// A reply that waits for durability proves that what its queue did before it began is durable.
+    fn learn_durable(&mut self, pending: &Pending) {
+        let queue = &mut self.queues[pending.call.queue()];
+        let waits = queue.fifo || !matches!(pending.call, Call::Receive { .. });
+        if waits {
+            queue.durable_turn = queue.durable_turn.max(pending.turn.saturating_sub(1));
+        }
+        // Only what was written carries time to the disk; a duplicate's answer on a FIFO queue does not.
+        if matches!(pending.call, Call::Send { .. }) && !queue.fifo {
+            self.clock.acknowledged(pending.began);
+        }
+    }
+
+    /// No reply will come: the client hung up, and the server was told.
+    pub fn hung_up(&mut self, id: u64) {
+        let Some(pending) = self.pending.remove(&id) else { return };
+        self.queues[pending.call.queue()].outstanding -= 1;
+        match pending.call {
+            Call::Receive { queue, attempt, .. } => self.ghost(&pending, queue, attempt),
+            _ => self.unanswered(&pending),
+        }
+    }
+
+    /// A receive whose reply nobody saw and which was taken back.
+    pub fn undone(&mut self, id: u64) {
+        self.hung_up(id);
+    }
+
+    /// A receive that may have been decided and was taken back: as if it had never been, unless its
+    /// messages became visible meanwhile, or a retry is to get them.
+    fn ghost(&mut self, pending: &Pending, queue: QueueAt, attempt: Option<u64>) {
+        let lasted = self.now().hi.saturating_sub(pending.began.lo);
+        let timeout = self.timeout_of(pending);
+        let queue = &mut self.queues[queue];
+        queue.receiving -= 1;
+        if attempt.is_some() || timeout.lo <= lasted + 1 {
+            queue.forgotten += 1;
+            queue.hidden_until = queue.hidden_until.max(self.clock.now().hi + timeout.hi);
+        } else {
+            queue.ghosts += 1;
+        }
+        queue.hidden_turn = self.turn + 1;
+    }
+
+    /// What the server did about this is not known and will not be.
+    fn unanswered(&mut self, pending: &Pending) {
+        match &pending.call {
+            Call::Send { queue, messages, .. } => self.send_unanswered(*queue, messages),
+            Call::Receive { queue, .. } => {
+                let timeout = self.timeout_of(pending);
+                let until = self.now().hi + timeout.hi;
+                let queue = &mut self.queues[*queue];
+                queue.receiving -= 1;
+                queue.forgotten += 1;
+                queue.hidden_until = queue.hidden_until.max(until);
+            }
+            Call::Delete { handles, .. } => self.delete_unanswered(handles),
+            Call::Change { entries, .. } => self.change_unanswered(entries),
+            Call::Purge { queue } => self.queues[*queue].purge_unanswered(self.clock.now()),
+            Call::Remove { queue } => self.remove_unanswered(*queue),
+            Call::Set { queue, .. } => self.queues[*queue].setting -= 1,
+            _ => {}
+        }
+    }
+
+    /// The server is gone, with all it did not make durable. It comes back at a clock of `now` ms.
+    pub fn crashed(&mut self, now: u64) {
+        for (_, pending) in std::mem::take(&mut self.pending) {
+            self.queues[pending.call.queue()].outstanding -= 1;
+            self.unanswered(&pending);
+        }
+        for at in 0..self.queues.len() {
+            self.forget_receives(at);
+        }
+        self.clock.restarted(now);
+    }
+
+    /// Of a standard queue, receives that nothing durable rests on may be forgotten.
+    fn forget_receives(&mut self, at: QueueAt) {
+        let queue = &mut self.queues[at];
+        queue.forgotten += std::mem::take(&mut queue.ghosts);
+        if queue.fifo {
+            return;
+        }
+        let durable = queue.durable_turn;
+        for &message in &queue.live {
+            let message = &mut self.messages[message];
+            if message.delivered_turn > durable {
+                message.forget_receives();
+            }
+        }
+    }
+
+    /// What the visibility timeout of this receive may be, ms.
+    fn timeout_of(&self, pending: &Pending) -> Span {
+        match pending.call {
+            Call::Receive { timeout: Some(seconds), .. } => Span::at(seconds * 1_000),
+            _ => pending.timeout.union(self.queues[pending.call.queue()].timeout()),
+        }
+    }
+
+    /// After the drain: every message that was acknowledged and not removed must have been seen.
+    pub fn finish(&self) -> Result<(), Violation> {
+        for (at, message) in self.messages.iter().enumerate() {
+            let queue = &self.queues[message.home];
+            if message.sent == Sent::Sure && message.gone == Gone::No && !self.may_have_expired(message) {
+                return Err(format!("message {at} of queue {} was lost: {message:?}", queue.name));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! GetQueueAttributes: the three counters and the settings.
+
+use engine::request::Pairs;
+
+use super::{MessageAt, Model, Pending, QueueAt, Span, Violation};
+
+impl Model {
+    /// While nothing else was out, the counters are those of the messages that are there.
+    pub(super) fn check_attributes(
+        &mut self,
+        pending: &Pending,
+        queue: QueueAt,
+        attributes: &Pairs,
+    ) -> Result<(), Violation> {
+        let number = |name: &str| {
+            let value = attributes.get(name).and_then(|text| text.parse::<u64>().ok());
+            value.ok_or_else(|| format!("no number {name}: {attributes:?}"))
+        };
+        let visible = number("ApproximateNumberOfMessages")?;
+        let hidden = number("ApproximateNumberOfMessagesNotVisible")?;
+        let delayed = number("ApproximateNumberOfMessagesDelayed")?;
+        self.check_setting(queue, number("VisibilityTimeout")? * 1_000)?;
+        let to = &self.queues[queue];
+        if to.stirs != pending.stirs || to.outstanding > 0 || !to.is_settled() || self.is_fed(queue) {
+            return Ok(());
+        }
+        let expected = self.expected(queue);
+        let check = |name: &str, found: u64, expected: Span| {
+            let wrong = !expected.holds(found);
+            if wrong { Err(format!("{found} messages {name}, not {expected:?}")) } else { Ok(()) }
+        };
+        check("in all", visible + hidden + delayed, expected.all)?;
+        check("visible", visible, expected.visible)?;
+        check("in flight", hidden, expected.hidden)?;
+        check("delayed", delayed, expected.delayed)
+    }
+
+    fn check_setting(&self, queue: QueueAt, timeout: u64) -> Result<(), Violation> {
+        let possible = self.queues[queue].timeout();
+        let fits = possible.holds(timeout);
+        if fits { Ok(()) } else { Err(format!("VisibilityTimeout is {timeout} ms, not {possible:?}")) }
+    }
+
+    /// Whether messages may come to it by themselves.
+    fn is_fed(&self, queue: QueueAt) -> bool {
+        self.queues.iter().enumerate().any(|(other, from)| {
+            let feeds = from.policies.iter().flatten().any(|policy| policy.target == queue)
+                || from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
+            other != queue && feeds && !from.live.is_empty()
+        })
+    }
+
+    fn expected(&self, queue: QueueAt) -> Expected {
+        let mut expected = Expected::default();
+        for &at in &self.queues[queue].live {
+            self.expect(queue, at, &mut expected);
+        }
+        expected
+    }
+
+    fn expect(&self, queue: QueueAt, at: MessageAt, expected: &mut Expected) {
+        let (now, message) = (self.now(), &self.messages[at]);
+        if !message.maybe_there() {
+            return;
+        }
+        let receivable = self.receivable(message);
+        let sure = message.surely_there()
+            && message.busy == 0
+            && !self.may_have_expired(message)
+            && !self.may_have_left(message);
+        let hidden_by_others = self.queues[queue].hidden_until >= now.lo || self.queues[queue].ghosts > 0;
+        let waits = now.hi < receivable.lo;
+        let ready = receivable.hi <= now.lo && !hidden_by_others;
+        let add = |span: &mut Span, surely: bool, maybe: bool| {
+            span.lo += u64::from(sure && surely);
+            span.hi += u64::from(maybe);
+        };
+        add(&mut expected.all, true, true);
+        add(&mut expected.visible, ready, !waits);
+        let (touched, untouched) = (message.touched, !message.touched);
+        let taken = hidden_by_others || self.uncounted(message) > 0;
+        add(&mut expected.hidden, touched && waits, (touched || taken) && (!ready || taken));
+        add(&mut expected.delayed, untouched && waits, !ready && (untouched || receivable.lo == 0));
+    }
+}
+
+#[derive(Default)]
+struct Expected {
+    all: Span,
+    visible: Span,
+    hidden: Span,
+    delayed: Span,
+}
