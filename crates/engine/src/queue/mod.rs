@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::attributes::{Counters, QueueSettings};
 use crate::command::{LoadId, Settings};
 use crate::ids::{Lsn, MessageKey, Millis, QueueId};
-use crate::limits::{ATTEMPT_INTERVAL, SECOND};
+use crate::limits::{self, ATTEMPT_INTERVAL, SECOND};
 use crate::rows::*;
 
 use dedup::Dedup;
@@ -205,7 +205,11 @@ impl Queue {
     }
 
     fn remove_touched(&mut self, key: &MessageKey) {
+        // At a limit nothing more was offered; below it there may be.
+        let at_limit =
+            self.touched.in_flight() >= limits::IN_FLIGHT || self.touched.count() >= limits::TOUCHED;
         if let Some((row, standing)) = self.touched.remove(key) {
+            self.stirred |= at_limit;
             if self.is_fifo() {
                 self.leave_lane(key, row.lane, Some(standing));
             }
