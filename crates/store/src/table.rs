@@ -1,0 +1,200 @@
+//! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::rows::{Blob, Cut, MessageRow};
+use engine::{Ask, Found, Lane, Lsn, MessageKey, Millis, Page, QueueId};
+
+use crate::rows::{first_of, last_of};
+
+/// Bytes of blobs that one page carries, about.
+pub const PAGE_BYTES: usize = 1 << 20;
+/// What an entry takes beside its blob, bytes, about.
+const ENTRY_BYTES: usize = 200;
+
+/// A message of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The batch that put it.
+    pub lsn: Lsn,
+    /// Its row.
+    pub row: MessageRow,
+    /// Its sealed content.
+    pub blob: Blob,
+}
+
+/// Messages by key, and lanes by sequence.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    messages: BTreeMap<MessageKey, Entry>,
+    lanes: BTreeSet<(QueueId, Lane, u64)>,
+    bytes: usize,
+}
+
+impl Table {
+    /// Memory it takes, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages in it.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether it holds no message.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Puts a message.
+    pub fn put(&mut self, key: MessageKey, entry: Entry) {
+        let (lane, bytes) = (entry.row.lane, entry.blob.len() + ENTRY_BYTES);
+        if let Some(old) = self.messages.insert(key, entry) {
+            self.forget(&key, &old);
+        }
+        self.bytes += bytes;
+        if lane != Lane::NONE && key.rank == 0 {
+            self.lanes.insert((key.queue, lane, key.sequence));
+        }
+    }
+
+    /// Removes a message; whether it was there.
+    pub fn remove(&mut self, key: &MessageKey) -> bool {
+        let Some(entry) = self.messages.remove(key) else { return false };
+        self.forget(key, &entry);
+        true
+    }
+
+    fn forget(&mut self, key: &MessageKey, entry: &Entry) {
+        self.bytes -= entry.blob.len() + ENTRY_BYTES;
+        if entry.row.lane != Lane::NONE && key.rank == 0 {
+            self.lanes.remove(&(key.queue, entry.row.lane, key.sequence));
+        }
+    }
+
+    /// Removes what a cut takes, but for `spared`, which are in key order.
+    pub fn cut(&mut self, cut: &Cut, spared: &[MessageKey]) {
+        let mut gone = Vec::new();
+        if let Some(below) = cut.arrived_below {
+            let first = first_of(cut.queue);
+            gone.extend(
+                self.messages.range(first..MessageKey { sequence: below, ..first }).map(|(key, _)| *key),
+            );
+        }
+        if cut.delayed_below.is_some() {
+            let first = MessageKey { rank: 1, ..first_of(cut.queue) };
+            let keys = self.messages.range(first..=last_of(cut.queue)).map(|(key, _)| *key);
+            gone.extend(keys.filter(|key| cut.takes(key)));
+        }
+        for key in gone.iter().filter(|key| spared.binary_search(key).is_err()) {
+            self.remove(key);
+        }
+    }
+
+    /// Removes every message of a queue.
+    pub fn drop_queue(&mut self, queue: QueueId) {
+        let keys = self.messages.range(first_of(queue)..=last_of(queue)).map(|(key, _)| *key);
+        for key in keys.collect::<Vec<_>>() {
+            self.remove(&key);
+        }
+    }
+
+    /// The messages of a range, in key order.
+    pub fn range(&self, from: MessageKey, to: MessageKey) -> impl Iterator<Item = (&MessageKey, &Entry)> {
+        // An empty range is asked for as one whose end lies before its beginning.
+        let to = to.max(from);
+        self.messages.range(from..=to).filter(move |(key, _)| **key >= from && **key <= to)
+    }
+
+    /// A message.
+    pub fn get(&self, key: &MessageKey) -> Option<&Entry> {
+        self.messages.get(key)
+    }
+
+    /// The sequences of one lane in a range that excludes its end.
+    pub fn lane(&self, queue: QueueId, lane: Lane, from: u64, to: u64) -> impl Iterator<Item = MessageKey> {
+        let range = (queue, lane, from)..(queue, lane, to.max(from));
+        self.lanes.range(range).map(move |(_, _, sequence)| MessageKey {
+            queue,
+            rank: 0,
+            sequence: *sequence,
+        })
+    }
+
+    /// Answers an ask from this table alone, as of the durable batch `lsn`.
+    pub fn answer(&self, ask: &Ask, lsn: Lsn) -> Page {
+        match ask {
+            Ask::Run { from, to, skip, limit } if from <= to => {
+                let rows = self.range(*from, *to).map(|(key, entry)| (*key, entry));
+                gather(rows.filter(|(_, entry)| entry.lsn <= lsn), lsn, *limit, Some(skip))
+            }
+            Ask::Run { .. } => Page { lsn, rows: vec![], ran_out: true },
+            Ask::Lane { queue, lane, from, to, limit } => {
+                let keys = self.lane(*queue, *lane, *from, *to);
+                let rows = keys.filter_map(|key| Some((key, self.get(&key)?)));
+                gather(rows.filter(|(_, entry)| entry.lsn <= lsn), lsn, *limit, None)
+            }
+            Ask::Exists(keys) => self.pick(keys, lsn, false),
+            Ask::Body(keys) => self.pick(keys, lsn, true),
+            Ask::Expired { queue, cutoff, sorted, limit } => {
+                self.expired(*queue, *cutoff, *sorted, *limit, lsn)
+            }
+        }
+    }
+
+    fn pick(&self, keys: &[MessageKey], lsn: Lsn, with_blob: bool) -> Page {
+        let keys: BTreeSet<&MessageKey> = keys.iter().collect();
+        let there = keys.into_iter().filter_map(|key| Some((key, self.get(key)?)));
+        let rows = there.filter(|(_, entry)| entry.lsn <= lsn).map(|(key, entry)| {
+            let blob = with_blob.then(|| entry.blob.clone());
+            Found { key: *key, row: entry.row.clone(), blob }
+        });
+        Page { lsn, rows: rows.collect(), ran_out: true }
+    }
+
+    fn expired(&self, queue: QueueId, cutoff: Millis, sorted: bool, limit: usize, lsn: Lsn) -> Page {
+        let mut page = Page { lsn, rows: Vec::new(), ran_out: true };
+        let mut arrived_done = false;
+        for (key, entry) in self.range(first_of(queue), last_of(queue)) {
+            if entry.lsn > lsn || (key.rank == 0 && arrived_done) {
+                continue;
+            }
+            if entry.row.retained_from >= cutoff {
+                arrived_done |= sorted && key.rank == 0;
+                continue;
+            }
+            if page.rows.len() == limit {
+                page.ran_out = false;
+                break;
+            }
+            page.rows.push(Found { key: *key, row: entry.row.clone(), blob: None });
+        }
+        page
+    }
+}
+
+/// Fills a page from rows in key order. Of a skipped lane only the first row comes, and without its blob.
+fn gather<'a>(
+    rows: impl Iterator<Item = (MessageKey, &'a Entry)>,
+    lsn: Lsn,
+    limit: usize,
+    skip: Option<&BTreeSet<Lane>>,
+) -> Page {
+    let mut page = Page { lsn, rows: Vec::new(), ran_out: true };
+    let (mut seen, mut bytes) = (BTreeSet::new(), 0);
+    for (key, entry) in rows {
+        let skipped = skip.is_some_and(|skip| skip.contains(&entry.row.lane));
+        if skipped && !seen.insert(entry.row.lane) {
+            continue;
+        }
+        if page.rows.len() == limit || (bytes > 0 && bytes + entry.blob.len() > PAGE_BYTES) {
+            page.ran_out = false;
+            break;
+        }
+        let blob = (!skipped).then(|| entry.blob.clone());
+        bytes += blob.as_ref().map_or(0, |blob| blob.len());
+        page.rows.push(Found { key, row: entry.row.clone(), blob });
+    }
+    page
+}
