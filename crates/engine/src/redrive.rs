@@ -165,3 +165,93 @@ fn known_members(object: &Map<String, Value>, names: &[&str]) -> Result<(), Stri
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::errors::Code;
+
+    const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:dead";
+
+    #[test]
+    fn a_redrive_policy_is_read_and_shown_in_normal_form() {
+        for (count, read) in [("1", 1), ("1000", 1_000), ("\"7\"", 7), ("\"007\"", 7)] {
+            let text = format!(r#"{{"maxReceiveCount":{count},"deadLetterTargetArn":"{ARN}"}}"#);
+            let policy = RedrivePolicy::parse(&text).unwrap();
+            assert_eq!((policy.target.arn().as_str(), policy.max_receive_count), (ARN, read));
+            let shown = format!(r#"{{"deadLetterTargetArn":"{ARN}","maxReceiveCount":{read}}}"#);
+            assert_eq!(policy.to_string(), shown);
+            assert_eq!(RedrivePolicy::parse(&shown), Ok(policy));
+        }
+        let short = format!(r#"{{"deadLetterTargetArn":"{ARN}"}}"#);
+        assert_eq!(RedrivePolicy::parse(&short).map(|policy| policy.max_receive_count), Ok(10));
+    }
+
+    #[test]
+    fn a_well_formed_but_wrong_redrive_policy_is_an_invalid_parameter() {
+        let mut wrong: Vec<String> = vec![
+            "{}".into(),
+            r#"{"maxReceiveCount":1}"#.into(),
+            r#"{"deadLetterTargetArn":1}"#.into(),
+            r#"{"deadLetterTargetArn":"dead"}"#.into(),
+            r#"{"deadLetterTargetArn":"arn:aws:sns:us-east-1:000000000000:dead"}"#.into(),
+            format!(r#"{{"deadLetterTargetArn":"{ARN}","MaxReceiveCount":1}}"#),
+        ];
+        for count in ["0", "1001", "-1", "1.5", "\"\"", "\"x\"", "null", "true", "\"99999999999999999999\""] {
+            wrong.push(format!(r#"{{"deadLetterTargetArn":"{ARN}","maxReceiveCount":{count}}}"#));
+        }
+        for text in wrong {
+            let error = RedrivePolicy::parse(&text).expect_err(&text);
+            assert_eq!(error.code, Code::InvalidParameterValue, "{text}");
+            let start = format!("Value {text} for parameter RedrivePolicy is invalid. Reason: ");
+            assert!(error.message.starts_with(&start), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_invalid_value() {
+        for text in [" ", "{", "[]", "1", "null", "x"] {
+            let of = |error: Error| error.code;
+            assert_eq!(RedrivePolicy::parse(text).map_err(of), Err(Code::InvalidAttributeValue), "{text}");
+            assert_eq!(
+                RedriveAllowPolicy::parse(text).map_err(of),
+                Err(Code::InvalidAttributeValue),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_redrive_allow_policy_is_read_and_shown() {
+        let by_queue = format!(r#"{{"redrivePermission":"byQueue","sourceQueueArns":["{ARN}"]}}"#);
+        for text in [r#"{"redrivePermission":"allowAll"}"#, r#"{"redrivePermission":"denyAll"}"#, &by_queue] {
+            assert_eq!(RedriveAllowPolicy::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(RedriveAllowPolicy::parse("{}"), Ok(RedriveAllowPolicy::AllowAll));
+        let arns = |count: usize| {
+            let arns = vec![format!("\"{ARN}\""); count].join(",");
+            RedriveAllowPolicy::parse(&format!(
+                r#"{{"redrivePermission":"byQueue","sourceQueueArns":[{arns}]}}"#
+            ))
+        };
+        assert!(arns(10).is_ok());
+        assert!(arns(11).is_err() && arns(0).is_err());
+    }
+
+    #[test]
+    fn a_well_formed_but_wrong_redrive_allow_policy_is_an_invalid_parameter() {
+        for text in [
+            r#"{"redrivePermission":"some"}"#,
+            r#"{"redrivePermission":1}"#,
+            r#"{"redrivePermission":"byQueue"}"#,
+            r#"{"redrivePermission":"byQueue","sourceQueueArns":"arn:aws:sqs:r:1:n"}"#,
+            r#"{"redrivePermission":"byQueue","sourceQueueArns":["n"]}"#,
+            r#"{"redrivePermission":"denyAll","sourceQueueArns":["arn:aws:sqs:r:1:n"]}"#,
+            r#"{"sourceQueueArns":["arn:aws:sqs:r:1:n"]}"#,
+            r#"{"redrivePermissions":"denyAll"}"#,
+        ] {
+            let error = RedriveAllowPolicy::parse(text).expect_err(text);
+            assert_eq!(error.code, Code::InvalidParameterValue, "{text}");
+        }
+    }
+}
