@@ -79,8 +79,7 @@ ERRORS = {
 
 
 def read(parser, shape, reply):
-    headers = {name.title(): value for name, value in reply["headers"].items()}
-    response = {"status_code": reply["status"], "headers": headers, "body": reply["body"].encode()}
+    response = {"status_code": reply["status"], "headers": reply["headers"], "body": reply["body"].encode()}
     return parser.parse(response, shape)
 
 
@@ -99,7 +98,7 @@ def check(parser, model, protocol, reply):
     message = message if isinstance(message, str) else message[protocol]
     assert metadata["HTTPStatusCode"] == status, metadata
     error = parsed["Error"]
-    seen = (error.get("QueryErrorCode", error["Code"]) if protocol == "query" else error["Code"], error["Message"])
+    seen = (error["Code"], error["Message"])
     assert seen == (code, message), "read as %r instead of %r" % (seen, (code, message))
     assert error["Type"] == fault, error
 

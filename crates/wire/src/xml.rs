@@ -20,10 +20,8 @@ const NAMESPACE: &str = "http://queue.amazonaws.com/doc/2012-11-05/";
 pub fn encode(action: &str, fields: Option<&Fields<'_>>, request_id: &str, out: &mut Vec<u8>) {
     raw(HEAD, out);
     raw(&format!("<{action}Response xmlns=\"{NAMESPACE}\">"), out);
-    match fields {
-        Some(fields) if fields.present.is_empty() => raw(&format!("<{action}Result/>"), out),
-        Some(fields) => element(&format!("{action}Result"), out, |out| members(fields, out)),
-        None => {}
+    if let Some(fields) = fields {
+        element(&format!("{action}Result"), out, |out| members(fields, out));
     }
     element("ResponseMetadata", out, |out| text_element("RequestId", request_id, out));
     raw(&format!("</{action}Response>"), out);
