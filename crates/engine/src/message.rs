@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::errors::Error;
-use crate::reply::{StoredValue, Value};
 use crate::request::{AttributeValue, Message};
 
 pub use digest::{content_hash, md5, md5_of_attributes};
@@ -53,66 +52,24 @@ pub struct Measured {
     pub digests: Digests,
 }
 
-/// What a consumer gets back of a message that keeps the rules.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Content {
-    /// `MessageBody`
-    pub body: String,
-    /// `MessageAttributes`
-    pub attributes: BTreeMap<String, StoredValue>,
-    /// `AWSTraceHeader`
-    pub trace_header: Option<String>,
-    /// `MessageGroupId`
-    pub group_id: Option<String>,
-    /// `MessageDeduplicationId`
-    pub deduplication_id: Option<String>,
-}
-
 /// Checks all that can be told of a message without its queue, and measures it. First to last: the body, the
 /// message attributes by name (name, type, value), the system attributes, `DelaySeconds`,
 /// `MessageDeduplicationId`, `MessageGroupId`.
 pub fn check(message: &Message) -> Result<Measured, Error> {
     rules::check(message)?;
-    let attributes = stored(&message.message_attributes);
-    let system = stored(&message.message_system_attributes);
+    let attributes = &message.message_attributes;
     let digests = Digests {
         md5_of_message_body: md5(message.message_body.as_bytes()),
-        md5_of_message_attributes: md5_of_attributes(&attributes),
-        md5_of_message_system_attributes: md5_of_attributes(&system),
+        md5_of_message_attributes: digest::md5_of_sent(attributes),
+        md5_of_message_system_attributes: digest::md5_of_sent(&message.message_system_attributes),
     };
-    Ok(Measured { size: message.message_body.len() + size_of(&attributes), digests })
+    Ok(Measured { size: message.message_body.len() + size_of(attributes), digests })
 }
 
-impl Content {
-    /// The content of a message that has passed [`check`].
-    pub fn of(message: &Message) -> Content {
-        let trace = message.message_system_attributes.get(TRACE_HEADER);
-        Content {
-            body: message.message_body.clone(),
-            attributes: stored(&message.message_attributes),
-            trace_header: trace.and_then(|value| value.string_value.clone()),
-            group_id: message.message_group_id.clone(),
-            deduplication_id: message.message_deduplication_id.clone(),
-        }
-    }
-}
-
-/// Attribute values as they are kept. A value that is neither text nor bytes never passes the rules.
-fn stored(attributes: &BTreeMap<String, AttributeValue>) -> BTreeMap<String, StoredValue> {
-    let one = |value: &AttributeValue| {
-        let kept = match (&value.string_value, &value.binary_value) {
-            (Some(text), _) => Value::String(text.clone()),
-            (None, bytes) => Value::Binary(bytes.clone().unwrap_or_default()),
-        };
-        StoredValue { data_type: value.data_type.clone(), value: kept }
-    };
-    attributes.iter().map(|(name, value)| (name.clone(), one(value))).collect()
-}
-
-fn size_of(attributes: &BTreeMap<String, StoredValue>) -> usize {
-    let value = |value: &StoredValue| match &value.value {
-        Value::String(text) => text.len(),
-        Value::Binary(bytes) => bytes.len(),
+fn size_of(attributes: &BTreeMap<String, AttributeValue>) -> usize {
+    let value = |value: &AttributeValue| {
+        let (text, bytes) = (value.string_value.as_ref(), value.binary_value.as_ref());
+        text.map_or(0, String::len) + bytes.map_or(0, |bytes| bytes.len())
     };
     attributes.iter().map(|(name, one)| name.len() + one.data_type.len() + value(one)).sum()
 }

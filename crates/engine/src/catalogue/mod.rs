@@ -8,6 +8,8 @@
 mod address;
 pub(crate) mod page;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) mod world;

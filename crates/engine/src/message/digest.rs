@@ -7,37 +7,63 @@ use sha2::Sha256;
 
 use super::Md5;
 use crate::reply::{StoredValue, Value};
+use crate::request::AttributeValue;
+
+/// A value's kind in the MD5 of attributes.
+const TEXT: u8 = 1;
+/// See [`TEXT`].
+const BYTES: u8 = 2;
 
 /// The MD5 of these bytes.
 pub fn md5(bytes: &[u8]) -> Md5 {
     Md5(Hasher::digest(bytes).into())
 }
 
-/// The MD5 of message attributes, all of them or those a receive returns; none of none. By name: name, type
-/// and value, each with its length in four bytes, and before the value 1 for text or 2 for bytes.
+/// The MD5 of message attributes, all of them or those a receive returns; none of none.
 pub fn md5_of_attributes(attributes: &BTreeMap<String, StoredValue>) -> Option<Md5> {
-    if attributes.is_empty() {
-        return None;
-    }
+    md5_of(attributes.iter().map(|(name, one)| {
+        let value = match &one.value {
+            Value::String(text) => (TEXT, text.as_bytes()),
+            Value::Binary(bytes) => (BYTES, &bytes[..]),
+        };
+        (name.as_str(), one.data_type.as_str(), value)
+    }))
+}
+
+/// The same of attributes that have passed the rules: each has text or bytes.
+pub(super) fn md5_of_sent(attributes: &BTreeMap<String, AttributeValue>) -> Option<Md5> {
+    md5_of(attributes.iter().map(|(name, one)| {
+        let value = match &one.string_value {
+            Some(text) => (TEXT, text.as_bytes()),
+            None => (BYTES, one.binary_value.as_deref().unwrap_or_default()),
+        };
+        (name.as_str(), one.data_type.as_str(), value)
+    }))
+}
+
+/// By name: name, type and value, each with its length in four bytes, and before the value its kind.
+fn md5_of<'a>(attributes: impl Iterator<Item = (&'a str, &'a str, (u8, &'a [u8]))>) -> Option<Md5> {
     let mut hasher = Hasher::new();
-    let mut part = |prefix: &[u8], bytes: &[u8]| {
-        hasher.update(prefix);
+    let mut any = false;
+    let part = |hasher: &mut Hasher, bytes: &[u8]| {
         // Nothing over 1 MiB gets here.
         hasher.update((bytes.len() as u32).to_be_bytes());
         hasher.update(bytes);
     };
-    for (name, value) in attributes {
-        part(&[], name.as_bytes());
-        part(&[], value.data_type.as_bytes());
-        match &value.value {
-            Value::String(text) => part(&[1], text.as_bytes()),
-            Value::Binary(bytes) => part(&[2], bytes),
-        }
+    for (name, data_type, (kind, value)) in attributes {
+        any = true;
+        part(&mut hasher, name.as_bytes());
+        part(&mut hasher, data_type.as_bytes());
+        hasher.update([kind]);
+        part(&mut hasher, value);
     }
-    Some(Md5(hasher.finalize().into()))
+    any.then(|| Md5(hasher.finalize().into()))
 }
 
 /// The deduplication id a body has on a queue with content-based deduplication: its SHA-256 in hex.
 pub fn content_hash(body: &str) -> String {
-    Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let digest = Sha256::digest(body.as_bytes());
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(HEX[usize::from(digit)])).collect()
 }
