@@ -133,6 +133,12 @@ impl SimDisk {
         platter.capacity = None;
     }
 
+    /// Reads do not fail any more.
+    pub fn mend_reads(&self) {
+        let faults = &mut self.platter().options.faults;
+        [Fault::ReadError, Fault::ReadRot, Fault::Rot].into_iter().for_each(|fault| faults.remove(fault));
+    }
+
     /// Leaves room for `more` bytes beyond what is used now, or for anything again.
     pub fn limit(&self, more: Option<u64>) {
         let mut platter = self.platter();

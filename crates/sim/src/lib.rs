@@ -4,4 +4,8 @@
 pub mod disk;
 pub mod faults;
 pub mod model;
+pub mod options;
+pub mod request;
 pub mod rng;
+pub mod workload;
+pub mod world;

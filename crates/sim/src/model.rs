@@ -124,6 +124,9 @@ struct Before {
     visible: Span,
 }
 
+/// From here on a deduplication id stands for the hash of a body.
+pub const BY_CONTENT: u64 = 1 << 63;
+
 /// The `MessageGroupId` of a group.
 pub fn group_id(group: u32) -> String {
     format!("group-{group}")
@@ -186,6 +189,17 @@ impl Model {
     /// What an outstanding request is.
     pub fn call(&self, id: u64) -> Option<&Call> {
         self.pending.get(&id).map(|pending| &pending.call)
+    }
+
+    /// Whether a request is out that makes, removes, empties or changes this queue.
+    pub fn is_governed(&self, queue: QueueAt) -> bool {
+        self.pending.values().any(|pending| {
+            let governs = matches!(
+                pending.call,
+                Call::Create { .. } | Call::Remove { .. } | Call::Purge { .. } | Call::Set { .. }
+            );
+            governs && pending.call.queue() == queue
+        })
     }
 
     /// A request begins.
@@ -368,6 +382,24 @@ impl Model {
             Call::Receive { timeout: Some(seconds), .. } => Span::at(seconds * 1_000),
             _ => pending.timeout.union(self.queues[pending.call.queue()].timeout()),
         }
+    }
+
+    /// When a message that is not receivable now next is, ms.
+    pub fn next_receivable(&self, now: u64) -> Option<u64> {
+        let live = self.queues.iter().flat_map(|queue| &queue.live).map(|&at| &self.messages[at]);
+        let there = live.filter(|message| message.maybe_there());
+        let times = there
+            .map(|message| self.receivable(message).hi)
+            .chain(self.queues.iter().map(|queue| queue.hidden_until));
+        times.filter(|&at| at > now).min()
+    }
+
+    /// Messages that may still be there, for a message about a violation.
+    pub fn leftovers(&self) -> String {
+        let live = self.queues.iter().flat_map(|queue| &queue.live);
+        let there = live.filter(|&&at| self.messages[at].maybe_there());
+        let some: Vec<_> = there.take(5).map(|&at| (at, &self.messages[at])).collect();
+        format!("{some:?}")
     }
 
     /// After the drain: every message that was acknowledged and not removed must have been seen.

@@ -30,6 +30,9 @@ impl Model {
         if self.queues[queue].exists == Exists::No {
             return Err("a queue that was never made, or is gone, was found".into());
         }
+        if !self.is_governed(queue) {
+            self.queues[queue].exists = Exists::Yes;
+        }
         Ok(())
     }
 
@@ -131,6 +134,7 @@ impl Model {
             Call::Remove { queue } => self.remove_refused(*queue, error),
             Call::Create { queue, .. } => self.create_refused(*queue, pending),
             Call::Set { queue, change } => self.queues[*queue].set_refused(change),
+            Call::Locate { queue } => self.not_found(*queue, error),
             _ => {}
         }
         self.excuse(pending, error)
@@ -141,6 +145,14 @@ impl Model {
         to.purging -= 1;
         if error.code == Code::QueueDoesNotExist && to.exists == Exists::Maybe {
             to.removed();
+        }
+    }
+
+    /// A doubtful queue is not there, and nothing is out that may yet make it.
+    fn not_found(&mut self, queue: QueueAt, error: &Error) {
+        let doubtful = self.queues[queue].exists == Exists::Maybe && !self.is_governed(queue);
+        if doubtful && error.code == Code::QueueDoesNotExist {
+            self.queues[queue].removed();
         }
     }
 

@@ -19,6 +19,7 @@ impl Model {
         let visible = number("ApproximateNumberOfMessages")?;
         let hidden = number("ApproximateNumberOfMessagesNotVisible")?;
         let delayed = number("ApproximateNumberOfMessagesDelayed")?;
+        self.queues[queue].counted = visible + hidden + delayed;
         self.check_setting(queue, number("VisibilityTimeout")? * 1_000)?;
         let to = &self.queues[queue];
         if to.stirs != pending.stirs || to.outstanding > 0 || !to.is_settled() || self.is_fed(queue) {

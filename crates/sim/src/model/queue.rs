@@ -104,6 +104,8 @@ pub struct Queue {
     pub durable_turn: u64,
     /// The highest sequence number acknowledged.
     pub highest_sequence: u64,
+    /// Messages in all, as GetQueueAttributes last said.
+    pub counted: u64,
     /// Purges and deletions that are out.
     pub purging: u32,
     /// When a purge may last have happened, ms.
@@ -143,6 +145,7 @@ impl Queue {
             hidden_turn: 0,
             durable_turn: 0,
             highest_sequence: 0,
+            counted: 0,
             purging: 0,
             purged_at: 0,
             removed_at: 0,

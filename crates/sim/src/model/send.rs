@@ -24,7 +24,7 @@ pub struct First {
 
 impl Model {
     /// The deduplication entry a message falls under.
-    pub(super) fn scope(&self, queue: QueueAt, message: &super::Message) -> (u32, u64) {
+    pub fn scope(&self, queue: QueueAt, message: &super::Message) -> (u32, u64) {
         let group = if self.queues[queue].per_group { message.group } else { 0 };
         (group, message.dedup)
     }

@@ -1,0 +1,120 @@
+//! The calm phase: no faults, no clients; whatever is there must come out.
+
+use super::World;
+use crate::disk::Crash;
+use crate::model::{Call, Exists, QueueAt, Violation};
+
+/// A request that is not answered for so long, in us, is stuck.
+const STUCK: u64 = 120_000_000;
+/// Rounds without a message or a wait ahead after which the counters must be zero.
+const IDLE_ROUNDS: u32 = 6;
+/// Rounds at most.
+const ROUNDS: u32 = 3_000;
+
+impl World {
+    /// Faults end, damage is healed, requests that are out are answered.
+    pub(super) fn calm_down(&mut self) -> Result<(), Violation> {
+        self.settle()?;
+        self.calm = true;
+        self.full_until = None;
+        self.disk.calm();
+        if self.disk.is_wounded() || self.model.excuses.damage {
+            // What a server took for damaged it need not look at again before it is restarted.
+            self.disk.heal();
+            self.crash(Crash::Kill)?;
+        }
+        self.settle()
+    }
+
+    /// Until every request is answered.
+    fn settle(&mut self) -> Result<(), Violation> {
+        let calm = std::mem::replace(&mut self.calm, true);
+        let since = self.now;
+        while self.model.outstanding() > 0 || !self.inputs.is_empty() || !self.pending_calls.is_empty() {
+            self.now = self.now.max(self.next_time());
+            self.step()?;
+            if self.now > since + STUCK {
+                return Err(format!(
+                    "after {} s there is still no reply to {:?}",
+                    STUCK / 1_000_000,
+                    self.model
+                ));
+            }
+        }
+        self.calm = calm;
+        Ok(())
+    }
+
+    /// Sends a request and waits for its reply.
+    fn call(&mut self, call: Call) -> Result<(), Violation> {
+        self.send(call, None);
+        self.settle()
+    }
+
+    /// Receives and deletes until the counters say that nothing is left.
+    pub(super) fn drain(&mut self) -> Result<(), Violation> {
+        let all = 0..self.model.queues.len();
+        for queue in
+            all.clone().filter(|&at| self.model.queues[at].exists == Exists::Maybe).collect::<Vec<_>>()
+        {
+            self.call(Call::Locate { queue })?;
+        }
+        let there: Vec<QueueAt> = all.filter(|&at| self.model.queues[at].exists == Exists::Yes).collect();
+        let mut idle = 0;
+        for _ in 0..ROUNDS {
+            let mut any = false;
+            for &queue in &there {
+                any |= self.empty(queue)?;
+            }
+            if any {
+                idle = 0;
+                continue;
+            }
+            let mut left = 0;
+            for &queue in &there {
+                self.call(Call::Counters { queue })?;
+                left += self.model.queues[queue].counted;
+            }
+            if left == 0 {
+                return self.model.finish();
+            }
+            let now = self.model.now().hi;
+            let next = self.model.next_receivable(now);
+            idle = if next.is_some() { 0 } else { idle + 1 };
+            if idle > IDLE_ROUNDS {
+                return Err(format!(
+                    "{left} messages are counted and never come out; {}",
+                    self.model.leftovers()
+                ));
+            }
+            let wait = next.map_or(20_000, |at| at - now);
+            self.pass(wait * 1_000)?;
+        }
+        Err(format!("it does not drain; {}", self.model.leftovers()))
+    }
+
+    /// Receives and deletes what can be had now; whether there was anything.
+    fn empty(&mut self, queue: QueueAt) -> Result<bool, Violation> {
+        let mut any = false;
+        loop {
+            let first = self.model.handles.len();
+            self.call(Call::Receive { queue, most: 10, timeout: Some(60), wait: 0, attempt: None })?;
+            let handles: Vec<_> = (first..self.model.handles.len()).collect();
+            if handles.is_empty() {
+                return Ok(any);
+            }
+            any = true;
+            self.call(Call::Delete { queue, handles, batch: true })?;
+        }
+    }
+
+    /// Lets this many microseconds go by.
+    fn pass(&mut self, time: u64) -> Result<(), Violation> {
+        let until = self.now + time;
+        while self.now < until {
+            self.now = self.next_time().min(until).max(self.now);
+            self.step()?;
+        }
+        Ok(())
+    }
+}

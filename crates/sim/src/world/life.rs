@@ -1,0 +1,147 @@
+//! The server's life: opening, crashes, and what befalls the machine.
+
+use node::sealer::PlainSealer;
+use node::{Node, NodeConfig};
+use store::disk::Failure;
+use store::log::{LogStore, OpenError};
+
+use super::World;
+use crate::disk::Crash;
+use crate::faults::Fault;
+use crate::model::Violation;
+
+/// Attempts to open before read faults are switched off.
+const PATIENCE: u32 = 5;
+
+impl World {
+    /// Opens the store and puts a node over it. Damage may be refused; healed, everything must be there.
+    pub(super) fn open(&mut self) -> Result<(), Violation> {
+        if self.disk.lost_its_tail() {
+            self.mark("tail lost and healed");
+            self.disk.heal();
+        }
+        for attempt in 0.. {
+            let options = store::log::Options {
+                journal_file: self.options.journal_file,
+                first_journal_file: self.options.journal_file,
+            };
+            match LogStore::open(self.disk.clone(), options, self.secret) {
+                Ok(opened) => {
+                    self.start(opened);
+                    return Ok(());
+                }
+                Err(error) => self.opening_refused(&error, attempt)?,
+            }
+        }
+        unreachable!("it opens or it is a violation")
+    }
+
+    fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) {
+        let now = self.wall().max(opened.now + 1);
+        let config = NodeConfig {
+            slots: self.options.slots,
+            settings: engine::command::Settings {
+                window_bytes: self.options.window_bytes,
+                ..Default::default()
+            },
+            secret: opened.secret,
+        };
+        self.node = Some(Node::open(opened.store, opened.rows, config, Box::new(PlainSealer), now));
+        self.idled = true;
+    }
+
+    /// An opening may be refused where the disk gave cause, and must then succeed once the cause is gone.
+    fn opening_refused(&mut self, error: &OpenError, attempt: u32) -> Result<(), Violation> {
+        self.mark("opening refused");
+        let faults = self.options.faults;
+        let disk_failed = matches!(error, OpenError::Disk(_, Failure::Broken(_)));
+        let disk_full = matches!(error, OpenError::Disk(_, Failure::Full));
+        let damaged = self.disk.is_wounded() || faults.has(Fault::ReadRot);
+        if attempt > PATIENCE + 2 {
+            return Err(format!("the store cannot be opened: {error}"));
+        }
+        // What was in the air when the opening failed is not waited for.
+        self.disk.crash(Crash::Kill);
+        if attempt == PATIENCE {
+            self.disk.mend_reads();
+        }
+        if disk_full {
+            self.disk.limit(None);
+            return Ok(());
+        }
+        if disk_failed {
+            return Ok(());
+        }
+        if !damaged {
+            return Err(format!("an undamaged store was refused: {error}"));
+        }
+        if self.disk.is_wounded() {
+            self.mark("damage refused");
+        }
+        self.disk.heal();
+        Ok(())
+    }
+
+    /// The process ends without warning, and starts again.
+    pub(super) fn crash(&mut self, how: Crash) -> Result<(), Violation> {
+        self.report.crashes += 1;
+        self.node = None;
+        self.inputs.clear();
+        self.disk.crash(how);
+        let asked = std::mem::take(&mut self.asked);
+        let calls: Vec<_> =
+            asked.iter().filter_map(|(id, client)| Some((*client, self.model.call(*id)?.clone()))).collect();
+        self.undoing.clear();
+        self.hanging_up.clear();
+        if !self.calm && self.options.faults.has(Fault::ClockBack) && self.rng.one_in(2) {
+            self.report.faults.add(Fault::ClockBack);
+            self.skew -= self.rng.pick(&[10, 2_000, 100_000]);
+        }
+        self.model.crashed(self.wall());
+        for (client, call) in calls {
+            let hands = &mut self.clients[client].hands;
+            self.workload.no_reply(&self.model, hands, &call);
+        }
+        for client in &mut self.clients {
+            if client.waits.take().is_some() {
+                client.hangs_up = None;
+                client.wakes = self.now + self.rng.between(0, 2_000);
+            }
+        }
+        self.trace(0xdead);
+        self.open()
+    }
+
+    /// Draws what befalls the machine between two steps.
+    pub(super) fn befall(&mut self) -> Result<(), Violation> {
+        let faults = self.options.faults;
+        if self.full_until.is_some_and(|until| until <= self.now) {
+            self.disk.limit(None);
+            self.full_until = None;
+        }
+        if faults.has(Fault::Full) && self.full_until.is_none() && self.rng.one_in(500) {
+            self.disk.limit(Some(self.rng.pick(&[0, 4_096, 100_000])));
+            self.full_until = Some(self.now + self.rng.between(1_000, 3_000_000));
+        }
+        let crashes = faults.has(Fault::PowerCut) || faults.has(Fault::Kill);
+        if crashes && self.rng.one_in(self.options.steps_per_crash) {
+            let power = faults.has(Fault::PowerCut) && (!faults.has(Fault::Kill) || self.rng.one_in(2));
+            return self.crash(if power { Crash::Power } else { Crash::Kill });
+        }
+        if self.model.outstanding() == 0 && self.rng.one_in(200) {
+            self.move_clock();
+        }
+        Ok(())
+    }
+
+    fn move_clock(&mut self) {
+        let faults = self.options.faults;
+        if faults.has(Fault::ClockAhead) && self.rng.one_in(2) {
+            self.report.faults.add(Fault::ClockAhead);
+            self.skew += self.rng.pick(&[1_000, 70_000, 400_000, 90_000_000]);
+        } else if faults.has(Fault::ClockBack) && self.rng.one_in(2) {
+            self.report.faults.add(Fault::ClockBack);
+            self.skew -= self.rng.pick(&[10, 2_000, 100_000]);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One event after another: time jumps to the next, clients act, the node steps, replies are judged.
+
+use auth::Principal;
+use engine::reply::Reply;
+use engine::{Error, Request};
+use node::{Input, Output, RequestId};
+use store::Store;
+
+use super::{EPOCH, World};
+use crate::disk::Crash;
+use crate::faults::Fault;
+use crate::model::{Call, Excuses, Violation};
+use crate::request::{ACCOUNT, REGION, request};
+
+/// The longest time between two steps, us.
+const TICK: u64 = 60_000_000;
+/// An idle store is told so after this long, us.
+const IDLE: u64 = 10_000;
+
+impl World {
+    /// Time jumps to whatever happens next, and it happens.
+    pub(super) fn next_event(&mut self) -> Result<(), Violation> {
+        let next = self.next_time();
+        self.now = self.now.max(next);
+        self.befall()?;
+        self.act();
+        self.step()
+    }
+
+    /// When something happens next.
+    pub(super) fn next_time(&self) -> u64 {
+        if !self.inputs.is_empty() || !self.hanging_up.is_empty() {
+            return self.now;
+        }
+        let clients = self.clients.iter().filter_map(|client| match client.waits {
+            Some(_) => client.hangs_up,
+            None => (!self.calm).then_some(client.wakes),
+        });
+        let deadline = self.node.as_ref().and_then(|node| node.next_deadline());
+        let deadline = deadline.map(|at| {
+            let wall = at.saturating_add_signed(-self.skew).saturating_sub(EPOCH);
+            (wall * 1_000).max(self.now + 1)
+        });
+        let idle = (!self.idled).then_some(self.last_input.max(self.now) + IDLE);
+        let room = self.full_until.map(|until| until.max(self.now));
+        let all = [deadline, self.disk.next_due(), idle, room, Some(self.now + TICK)];
+        clients.chain(all.into_iter().flatten()).min().expect("a tick is always due")
+    }
+
+    /// Clients whose time has come act.
+    fn act(&mut self) {
+        for at in 0..self.clients.len() {
+            let client = &mut self.clients[at];
+            match client.waits {
+                None if !self.calm && client.wakes <= self.now => self.ask(at),
+                Some(id) if client.hangs_up.is_some_and(|when| when <= self.now) => {
+                    client.hangs_up = None;
+                    self.hanging_up.push(id);
+                    self.report.faults.add(Fault::HangUp);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn ask(&mut self, at: usize) {
+        let mut hands = std::mem::take(&mut self.clients[at].hands);
+        let call = self.workload.next(&mut self.model, &mut hands);
+        self.clients[at].hands = hands;
+        let lets_go = matches!(
+            call,
+            Call::Receive { .. } | Call::Send { .. } | Call::Delete { .. } | Call::Change { .. }
+        );
+        let hangs_up = lets_go && self.options.faults.has(Fault::HangUp) && self.rng.one_in(20);
+        let patience = self.rng.pick(&[0, 1_000, 100_000, 5_000_000]);
+        let id = self.send(call, Some(at));
+        self.clients[at].waits = Some(id);
+        self.clients[at].hangs_up = hangs_up.then_some(self.now + patience);
+    }
+
+    /// Has a request in the next step; returns its number.
+    pub(super) fn send(&mut self, call: Call, client: Option<usize>) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.report.ops += 1;
+        let request = request(&self.model, &call);
+        self.pending_calls.push((id, call));
+        self.inputs.push(input(id, request));
+        if let Some(client) = client {
+            self.asked.insert(id, client);
+        }
+        id
+    }
+
+    /// The node takes a step.
+    pub(super) fn step(&mut self) -> Result<(), Violation> {
+        self.disk.advance(self.now);
+        let wall = self.wall();
+        self.model.turn(wall);
+        self.excuse();
+        self.report.steps += 1;
+        for (id, call) in std::mem::take(&mut self.pending_calls) {
+            self.model.begin(id, call);
+        }
+        let mut inputs = std::mem::take(&mut self.inputs);
+        let gone = std::mem::take(&mut self.hanging_up);
+        inputs.extend(gone.iter().map(|id| Input::Gone(RequestId(*id))));
+        if !inputs.is_empty() {
+            self.last_input = self.now;
+            self.idled = false;
+        }
+        let entropy = self.rng.draw();
+        let node = self.node.as_mut().expect("a node is up between events");
+        let outputs = node.step(inputs, wall, entropy);
+        if !self.idled && self.now >= self.last_input + IDLE {
+            node.store_mut().idle();
+            self.idled = true;
+        }
+        for id in std::mem::take(&mut self.undoing) {
+            self.answered(id);
+            self.model.undone(id);
+        }
+        self.take(outputs, &gone)?;
+        self.check_laws()
+    }
+
+    fn excuse(&mut self) {
+        let faults = self.options.faults;
+        let reads = faults.has(Fault::ReadError) || faults.has(Fault::ReadRot);
+        self.model.excuses = Excuses {
+            damage: !self.calm && (reads || self.disk.is_wounded()),
+            full: !self.calm && faults.has(Fault::Full),
+            slow: !self.calm && faults.has(Fault::Slow),
+        };
+    }
+
+    /// Judges what came out. Receives first, in the order they were decided: nothing in one step says which of
+    /// two replies came first.
+    fn take(&mut self, outputs: Vec<Output>, gone: &[u64]) -> Result<(), Violation> {
+        let mut replies = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            match output {
+                Output::Reply { id, result, undo } => replies.push((id.0, result, undo)),
+                Output::Warning(_) => self.mark("warning"),
+                Output::Fatal(why) => return self.stopped(&why),
+            }
+        }
+        replies.sort_by_key(|(id, result, _)| order(*id, result));
+        for (id, result, undo) in replies {
+            self.trace_reply(id, &result);
+            let received = matches!(&result, Ok(Reply::ReceiveMessage { messages }) if !messages.is_empty());
+            let unseen = gone.contains(&id)
+                || received && !self.calm && self.options.faults.has(Fault::Undo) && self.rng.one_in(10);
+            if unseen && received {
+                self.report.faults.add(Fault::Undo);
+                self.inputs.push(Input::Undo(undo));
+                self.undoing.push(id);
+                continue;
+            }
+            self.judge(id, &result)?;
+        }
+        for id in gone {
+            if !self.undoing.contains(id) {
+                self.hang_up(*id);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, id: u64, result: &Result<Reply, Error>) -> Result<(), Violation> {
+        let first = self.model.handles.len();
+        if self.model.call(id).is_none() {
+            return Err(format!("request {id} was answered twice, or after its client was gone"));
+        }
+        self.model.reply(id, result)?;
+        if let Some(client) = self.answered(id) {
+            self.clients[client].hands.handles.extend(first..self.model.handles.len());
+        }
+        Ok(())
+    }
+
+    fn hang_up(&mut self, id: u64) {
+        let Some(call) = self.model.call(id).cloned() else { return };
+        self.model.hung_up(id);
+        if let Some(client) = self.answered(id) {
+            self.workload.no_reply(&self.model, &mut self.clients[client].hands, &call);
+        }
+    }
+
+    /// A client's request is over, one way or the other; it pauses. Returns which client.
+    fn answered(&mut self, id: u64) -> Option<usize> {
+        let at = self.asked.remove(&id)?;
+        let (low, high) = self.options.pause;
+        let mut pause = self.rng.between(low, high);
+        if self.options.faults.has(Fault::Stall) && self.rng.one_in(50) {
+            self.report.faults.add(Fault::Stall);
+            pause += self.rng.between(1_000_000, 400_000_000);
+        }
+        let client = &mut self.clients[at];
+        client.waits = None;
+        client.hangs_up = None;
+        client.wakes = self.now + pause;
+        Some(at)
+    }
+
+    /// The node said it must stop: only a failing disk is a reason.
+    fn stopped(&mut self, why: &str) -> Result<(), Violation> {
+        self.mark("stopped");
+        let faults = self.options.faults;
+        let failing = [Fault::WriteError, Fault::SyncError, Fault::ReadError, Fault::Rot, Fault::Lost];
+        let cause = failing.into_iter().chain([Fault::Misdirected, Fault::ReadRot]).any(|it| faults.has(it));
+        if self.calm || !cause {
+            return Err(format!("the node stopped without cause: {why}"));
+        }
+        self.crash(Crash::Power)
+    }
+
+    fn check_laws(&mut self) -> Result<(), Violation> {
+        if self.report.steps % self.options.steps_per_check != 0 {
+            return Ok(());
+        }
+        self.node.as_ref().map_or(Ok(()), |node| node.check_laws())
+    }
+
+    fn trace_reply(&mut self, id: u64, result: &Result<Reply, Error>) {
+        self.trace(id ^ self.now << 20);
+        match result {
+            Ok(Reply::ReceiveMessage { messages }) => {
+                for message in messages {
+                    self.trace(message.message_id.0 as u64);
+                    let handle = message.receipt_handle.as_bytes();
+                    self.trace(handle.iter().fold(0, |word, byte| word * 31 + u64::from(*byte)));
+                }
+            }
+            Ok(Reply::SendMessage(sent)) => self.trace(sent.message_id.0 as u64),
+            Ok(_) => self.trace(1),
+            Err(error) => self.trace(error.code as u64),
+        }
+    }
+}
+
+fn input(id: u64, request: Request) -> Input {
+    let principal = Principal {
+        account: ACCOUNT.into(),
+        user_id: "client".into(),
+        arn: format!("arn:aws:iam::{ACCOUNT}:root"),
+    };
+    Input::Request { id: RequestId(id), principal, region: REGION.into(), request }
+}
+
+/// Receives by the count of their first message... and before everything else.
+fn order(id: u64, result: &Result<Reply, Error>) -> (bool, u64, u64) {
+    match result {
+        Ok(Reply::ReceiveMessage { messages }) if !messages.is_empty() => {
+            let count = messages[0].attributes.get("ApproximateReceiveCount");
+            (false, count.and_then(|count| count.parse().ok()).unwrap_or(0), id)
+        }
+        _ => (true, 0, id),
+    }
+}
