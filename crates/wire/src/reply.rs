@@ -192,6 +192,11 @@ fn pairs(pairs: &Pairs) -> Value<'_> {
 
 fn md5<'a>(md5: &Md5) -> Value<'a> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = md5.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Value::Text(Cow::Owned(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()))
+    let mut text = String::with_capacity(2 * md5.0.len());
+    for byte in md5.0 {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    Value::Text(Cow::Owned(text))
 }

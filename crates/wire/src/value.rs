@@ -46,7 +46,7 @@ impl Eq for Fields<'_> {}
 impl<'a> Fields<'a> {
     /// No member yet.
     pub fn of(shape: &'static Structure) -> Fields<'a> {
-        Fields { shape, present: Vec::new() }
+        Fields { shape, present: Vec::with_capacity(shape.members.len()) }
     }
 
     /// Sets the member at this position; a second value replaces the first.

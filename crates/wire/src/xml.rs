@@ -99,6 +99,11 @@ fn text_element(name: &str, text: &str, out: &mut Vec<u8>) {
 /// would break the client's MD5. What XML 1.0 cannot hold at all (<https://www.w3.org/TR/xml/#charsets>), and
 /// no message holds, becomes U+FFFD.
 fn escape(text: &str, out: &mut Vec<u8>) {
+    // A scan without an early end runs many bytes at a time. 0xEF begins U+FFFE and U+FFFF, among others.
+    let suspect = |byte| matches!(byte, b'<' | b'>' | b'&' | b'"' | 0..0x20 | 0xef);
+    if !text.bytes().fold(false, |found, byte| found | suspect(byte)) {
+        return raw(text, out);
+    }
     let mut plain = 0;
     for (at, character) in text.char_indices() {
         let Some(escaped) = escaped(character) else { continue };
