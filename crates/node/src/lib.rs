@@ -1,7 +1,40 @@
 //! The node: turns, held replies, waiters and timers around the state machines, without sockets, clock or threads.
+//!
+//! [`Node::step`] is all there is: inputs and the time go in, replies come out. One turn decides and applies
+//! inputs in order and appends all their records as one batch; a reply is held until everything it read or
+//! wrote is durable (design, section 2).
 
-use engine::command::{Caller, Undo};
-use engine::{Error, Reply, Request};
+mod admit;
+pub mod content;
+mod held;
+mod job;
+mod laws;
+mod loads;
+mod open;
+mod receive;
+pub mod sealer;
+mod send;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod view;
+mod waiters;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use engine::catalogue::Catalogue;
+use engine::command::{Settings, Undo};
+use engine::rows::Batch;
+use engine::slot::Slot;
+use engine::{Entropy, Error, Lsn, Millis, QueueId, Reply, Request, Secret};
+use store::{Room, Store};
+
+use crate::held::{Due, Flows, Held};
+use crate::loads::Loads;
+use crate::sealer::Sealer;
+use crate::turn::Arrival;
+pub use crate::view::{Counters, View};
+use crate::waiters::Waiters;
 
 /// Names a client's request until its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,9 +72,128 @@ pub enum Output {
         /// To be given back as `Input::Undo` if the client is gone before the reply is written.
         undo: Vec<Undo>,
     },
-    /// The store has failed: the process must stop, loudly, with this text.
+    /// Something a person should read in the log: damaged bytes, a jump of the clock.
+    Warning(String),
+    /// The store has failed: the process must stop, loudly, with this text. Nothing comes out after it.
     Fatal(String),
 }
 
-#[expect(unused, reason = "until the node is written")]
-fn _vocabulary(_: Caller) {}
+/// How a node is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeConfig {
+    /// State machines the queues are spread over; at least one. Nothing durable depends on it.
+    pub slots: usize,
+    /// What the engine reads of the configuration.
+    pub settings: Settings,
+    /// The data directory's secret.
+    pub secret: Secret,
+}
+
+/// One catalogue and its slots over one store.
+pub struct Node<S: Store> {
+    store: S,
+    sealer: Box<dyn Sealer + Send>,
+    settings: Settings,
+    secret: Secret,
+    catalogue: Catalogue,
+    slots: Vec<Slot>,
+
+    now: Millis,
+    entropy: Entropy,
+    /// Records of the running turn, and about how many bytes they are.
+    batch: Batch,
+    batch_bytes: usize,
+    batch_weighed: usize,
+    /// As of the last append or event.
+    room: Room,
+    durable: Lsn,
+
+    held: Held,
+    flows: Flows,
+    /// What may happen now.
+    ready: VecDeque<Due>,
+    waiters: Waiters,
+    /// Queues whose waiters are to be decided again.
+    stirred: BTreeSet<QueueId>,
+    loads: Loads,
+    /// Requests that wait for room, in order of arrival.
+    crowded: VecDeque<Arrival>,
+    /// Requests whose reply did not come out in the turn they came in.
+    live: BTreeMap<RequestId, Live>,
+
+    outputs: Vec<Output>,
+    counters: Counters,
+    repaired: bool,
+    draining: bool,
+    dead: bool,
+}
+
+/// What the node remembers of a request until its reply.
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    /// Its client is gone.
+    gone: bool,
+    /// The queue it waits at, as a waiter.
+    waits_at: Option<QueueId>,
+}
+
+impl<S: Store> Node<S> {
+    /// The slot of a queue. Free to change between runs; mixed, since ids hold the time of creation.
+    fn place(&self, queue: QueueId) -> usize {
+        let mixed = queue.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        usize::try_from(mixed).expect("32 bits") % self.slots.len()
+    }
+
+    /// Whether what a start must put right is durable; a server opens its doors then.
+    pub fn is_ready(&self) -> bool {
+        self.repaired
+    }
+
+    /// Begins a graceful stop: at the next step every long poll is answered with what it has, and from then
+    /// on none waits.
+    pub fn stop(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether nothing is left to answer and all that was decided is durable.
+    pub fn is_idle(&self) -> bool {
+        self.live.is_empty()
+            && self.crowded.is_empty()
+            && self.ready.is_empty()
+            && self.flows.is_empty()
+            && self.held.is_empty()
+            && self.durable + 1 == self.store.next_lsn()
+    }
+
+    /// When a step is next worth taking though nothing came in, ms.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        if self.dead {
+            return None;
+        }
+        let leftover = !self.ready.is_empty()
+            || (self.draining && self.waiters.any_timed())
+            || (!self.stirred.is_empty() && self.room.bytes > 0);
+        let leftover = leftover.then_some(self.now);
+        let slots = self.slots.iter().filter_map(Slot::next_deadline).min();
+        let crowd = self.crowded.front().map(|first| first.arrived + turn::PATIENCE);
+        [leftover, slots, crowd, self.waiters.next_deadline(), Some(self.now + turn::HEARTBEAT)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The store, to be driven or inspected.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Gives the store back and forgets the rest.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+}

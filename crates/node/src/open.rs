@@ -1,0 +1,108 @@
+//! The start: the views rebuilt from the rows that survived, and what a crash left half done put right.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use engine::catalogue::Catalogue;
+use engine::command::Internal;
+use engine::rows::Batch;
+use engine::slot::Slot;
+use engine::{Entropy, Millis, QueueId, Record, Row};
+use store::Store;
+
+use crate::held::{Due, End, Flows, Held};
+use crate::loads::Loads;
+use crate::sealer::Sealer;
+use crate::view::Counters;
+use crate::waiters::Waiters;
+use crate::{Node, NodeConfig};
+
+impl<S: Store> Node<S> {
+    /// A node over an opened store and the small rows that survived in it. `now` (ms) is later than the last
+    /// durable batch's, by at least one ms. The node is ready once steps have made its repairs durable.
+    ///
+    /// # Panics
+    ///
+    /// If no slot is configured.
+    pub fn open(
+        store: S,
+        rows: Vec<Row>,
+        config: NodeConfig,
+        sealer: Box<dyn Sealer + Send>,
+        now: Millis,
+    ) -> Node<S> {
+        assert!(config.slots > 0, "a node has a slot");
+        let slots = (0..config.slots).map(|_| Slot::new(config.secret, config.settings)).collect();
+        let (room, durable) = (store.room(), store.next_lsn() - 1);
+        let mut node = Node {
+            store,
+            sealer,
+            secret: config.secret,
+            settings: config.settings,
+            catalogue: Catalogue::default(),
+            slots,
+            now,
+            entropy: Entropy(0),
+            batch: Batch { now, records: Vec::new() },
+            batch_bytes: 0,
+            batch_weighed: 0,
+            room,
+            durable,
+            held: Held::default(),
+            flows: Flows::default(),
+            ready: VecDeque::new(),
+            waiters: Waiters::default(),
+            stirred: BTreeSet::new(),
+            loads: Loads::default(),
+            crowded: VecDeque::new(),
+            live: BTreeMap::new(),
+            outputs: Vec::new(),
+            counters: Counters::default(),
+            repaired: false,
+            draining: false,
+            dead: false,
+        };
+        node.recover(rows);
+        node
+    }
+
+    fn recover(&mut self, rows: Vec<Row>) {
+        let mut by_slot: Vec<Vec<Row>> = self.slots.iter().map(|_| Vec::new()).collect();
+        let mut copies = BTreeMap::new();
+        for row in rows {
+            if let Row::Queue(id, copy) = &row {
+                copies.insert(*id, copy.version);
+            }
+            match row.key().queue() {
+                Some(queue) => by_slot[self.place(queue)].push(row),
+                None => self.catalogue.apply(&Record::Put(row), self.durable),
+            }
+        }
+        for (slot, rows) in self.slots.iter_mut().zip(by_slot) {
+            slot.recover(rows, self.now);
+        }
+        self.repair(&copies);
+    }
+
+    /// Begins what brings the slots' copies (`copies` has their versions) in line with the catalogue: older
+    /// ones are installed anew, and queues that no name leads to are removed.
+    fn repair(&mut self, copies: &BTreeMap<QueueId, u64>) {
+        let outdated =
+            self.catalogue.queues().filter(|row| copies.get(&row.id).is_none_or(|is| *is < row.version));
+        let installs = outdated.map(|row| {
+            let copy = engine::rows::QueueRow { tags: BTreeMap::new(), ..row.clone() };
+            Internal::Install(Box::new(copy))
+        });
+        let unnamed = copies.keys().filter(|id| self.catalogue.by_id(**id).is_none());
+        let repairs: Vec<Internal> = installs.chain(unnamed.map(|id| Internal::Remove(*id))).collect();
+        if repairs.is_empty() {
+            self.repaired = true;
+            return;
+        }
+        let flow = self.flows.begin(End::Ready);
+        for internal in repairs {
+            self.flows.grow(flow);
+            self.ready.push_back(Due::Deliver(internal, Some(flow)));
+        }
+        self.ready.push_back(Due::Landed(flow));
+    }
+}
