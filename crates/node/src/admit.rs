@@ -6,7 +6,7 @@ use engine::command::{Caller, Command, Facts, Internal};
 use engine::handle::{decode_task, no_such_task};
 use engine::request::ReceiveMessage;
 use engine::rows::QueueRow;
-use engine::{Code, Error, Lsn, QueueName, Request, Secret};
+use engine::{Code, Error, Lsn, Millis, QueueId, QueueName, Request, Secret, message};
 use store::Store;
 
 use crate::held::{End, Pending};
@@ -47,6 +47,9 @@ impl<S: Store> Node<S> {
             (request @ (Request::SendMessage { .. } | Request::SendMessageBatch { .. }), Some(queue)) => {
                 self.send(permit, (id, route), queue, &caller, request);
             }
+            (Request::ReceiveMessage(receive), Some(queue)) => {
+                self.receive(permit, (id, route), (queue, caller, arrived), receive);
+            }
             (request, Some(queue)) => {
                 self.command(permit, (id, route), Command::Client { queue, caller, arrived, request });
             }
@@ -58,17 +61,30 @@ impl<S: Store> Node<S> {
         self.reply_after(Pending { id, result: Err(error), undo: Vec::new() }, rests, Vec::new());
     }
 
+    /// A receive's names are of contents, which the engine does not see, so they are checked here, before all else.
+    fn receive(
+        &mut self,
+        permit: Permit,
+        (id, route): (RequestId, Lsn),
+        (queue, caller, arrived): (QueueId, Caller, Millis),
+        receive: ReceiveMessage,
+    ) {
+        if let Err(error) = message::check_system_names(&receive.message_system_attribute_names) {
+            return self.refuse(id, error, route);
+        }
+        // One that comes now is not decided before older ones that could be by now.
+        if self.waiters.any_at(queue) {
+            self.stir();
+        }
+        let request = Request::ReceiveMessage(receive);
+        self.command(permit, (id, route), Command::Client { queue, caller, arrived, request });
+    }
+
     /// Hands a command to the slot of its queue.
     pub(crate) fn command(&mut self, _permit: Permit, (id, route): (RequestId, Lsn), command: Command) {
         let mut job = Job { slot: 0, command, origin: Origin::Client { id, route }, needs: 0 };
         let Some(queue) = job.queue() else { return };
         job.slot = self.place(queue);
-        // A receive that comes now is not decided before older ones that could be by now.
-        if matches!(&job.command, Command::Client { request: Request::ReceiveMessage(_), .. })
-            && self.waiters.any_at(queue)
-        {
-            self.stir();
-        }
         self.decide(job, &Facts::default());
     }
 

@@ -1,5 +1,7 @@
 //! What a node tells of itself, for metrics.
 
+use engine::queue::Queue;
+use engine::{Millis, QueueName};
 use store::Store;
 
 use crate::Node;
@@ -44,7 +46,41 @@ pub struct View {
     pub journal_lag: u64,
 }
 
+/// How things are with one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueView {
+    /// Its address.
+    pub name: QueueName,
+    /// Messages that can be received: `ApproximateNumberOfMessages`.
+    pub visible: u64,
+    /// Messages in flight: `ApproximateNumberOfMessagesNotVisible`.
+    pub in_flight: u64,
+    /// Delayed messages: `ApproximateNumberOfMessagesDelayed`.
+    pub delayed: u64,
+    /// When the oldest message was sent, ms; `None` if there is none or none of them is in memory.
+    pub oldest_sent: Option<Millis>,
+}
+
 impl<S: Store> Node<S> {
+    /// Every queue, as of the last step; O(queues). Where messages wait and none of them is in memory, the next
+    /// step loads some, so that the next look finds how old they are.
+    pub fn queues(&mut self) -> Vec<QueueView> {
+        let now = self.now;
+        let mut views = Vec::with_capacity(self.catalogue.len());
+        for slot in &mut self.slots {
+            let mut unknown = Vec::new();
+            for queue in slot.queues(now) {
+                let view = view(queue, now);
+                if view.oldest_sent.is_none() && view.visible > 0 {
+                    unknown.push(queue.id());
+                }
+                views.push(view);
+            }
+            unknown.into_iter().for_each(|queue| slot.want(queue));
+        }
+        views
+    }
+
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -60,5 +96,19 @@ impl<S: Store> Node<S> {
             queues: self.catalogue.len(),
             journal_lag: self.store.next_lsn() - 1 - self.durable,
         }
+    }
+}
+
+fn view(queue: &Queue, now: Millis) -> QueueView {
+    let counters = queue.counters(now);
+    // Both are in key order, which is that of arrival but for delayed and moved messages.
+    let untouched = queue.window.in_order(now).next().map(|(_, entry)| entry.row.sent);
+    let touched = queue.touched.rows().next().map(|(_, row)| row.retained_from);
+    QueueView {
+        name: queue.row.name.clone(),
+        visible: counters.visible,
+        in_flight: counters.in_flight,
+        delayed: counters.delayed,
+        oldest_sent: untouched.into_iter().chain(touched).min(),
     }
 }

@@ -183,3 +183,48 @@ fn dead_letters_move_between_slots() {
         assert_eq!(world.receive("jobs"), []);
     });
 }
+
+#[test]
+fn an_unknown_attribute_name_fails_a_receive() {
+    let mut world = World::new(1);
+    world.create("jobs");
+    let Request::ReceiveMessage(mut wrong) = receive("jobs", 20, 1) else { unreachable!() };
+    wrong.message_system_attribute_names.push("Nonsense".into());
+    let refused = world.ask(Request::ReceiveMessage(wrong));
+    assert_eq!(refused.unwrap_err().code, Code::InvalidAttributeName);
+}
+
+#[test]
+fn the_view_counts_the_messages_of_every_queue() {
+    with_slots(|mut world| {
+        world.create("b");
+        world.create("a");
+        world.send("b", "one");
+        world.pass(2_000);
+        world.send("b", "two");
+        let Request::SendMessage { queue_url, mut message } = send("b", "later") else { unreachable!() };
+        message.delay_seconds = Some(60);
+        world.ask(Request::SendMessage { queue_url, message }).unwrap();
+        let id = world.begin(receive("b", 0, 1));
+        assert_eq!(world.bodies(id), ["one"]);
+        let mut world = world.restart();
+        let of_b =
+            |world: &mut World| world.node.queues().into_iter().find(|view| view.name.name == "b").unwrap();
+        let view = of_b(&mut world);
+        assert_eq!((view.visible, view.in_flight, view.delayed), (1, 1, 1));
+        assert_eq!(view.oldest_sent, Some(START), "the one in flight");
+        let handle_less = world.node.queues().into_iter().find(|view| view.name.name == "a").unwrap();
+        assert_eq!((handle_less.visible, handle_less.oldest_sent), (0, None));
+    });
+}
+
+#[test]
+fn the_age_of_a_cold_queue_is_known_at_the_second_look() {
+    let mut world = World::new(1);
+    world.create("jobs");
+    world.send("jobs", "one");
+    let mut world = world.restart();
+    assert_eq!(world.node.queues()[0].oldest_sent, None);
+    world.pass(1);
+    assert_eq!(world.node.queues()[0].oldest_sent, Some(START));
+}
