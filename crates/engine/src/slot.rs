@@ -84,11 +84,9 @@ impl Slot {
     /// Time is now `now`: what was in flight or delayed until then is visible. Called at the start of a turn.
     pub fn advance(&mut self, now: Millis) {
         self.now = self.now.max(now);
-        while let Some(&(at, id)) = self.timers.first() {
-            if at > self.now {
-                break;
-            }
-            self.timers.pop_first();
+        let later = self.timers.split_off(&(self.now + 1, QueueId(0)));
+        // Each queue that is due is looked at once: what it finds may set its timer again at once.
+        for (_, id) in std::mem::replace(&mut self.timers, later) {
             self.timer_of.remove(&id);
             let Some(queue) = self.queues.get_mut(&id) else { continue };
             queue.advance(self.now);
@@ -225,7 +223,8 @@ impl Slot {
             false => self.pending.remove(&id),
         };
         self.busy.insert(id);
-        let timer = background::next_timer(queue, self.now);
+        // A tick that is due sets the timer anew when it has run.
+        let timer = background::next_timer(queue, self.now).filter(|_| !self.ticks.contains(&id));
         let bytes = queue.window.bytes();
         self.window_bytes = self.window_bytes + bytes - std::mem::replace(&mut queue.counted_bytes, bytes);
         self.set_timer(id, timer);

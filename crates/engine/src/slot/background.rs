@@ -19,7 +19,7 @@ const BODIES: usize = 16;
 /// Expired messages looked for, and deleted by one tick.
 const EXPIRED_AT_ONCE: usize = 1_000;
 /// How often a queue's expired messages are looked for: SQS promises minutes, we keep one.
-const EXPIRY_INTERVAL: Millis = MINUTE;
+pub(super) const EXPIRY_INTERVAL: Millis = MINUTE;
 
 /// When the queue is next worth a look, ms.
 pub fn next_timer(queue: &Queue, now: Millis) -> Option<Millis> {

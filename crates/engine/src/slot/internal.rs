@@ -94,6 +94,7 @@ impl Slot {
             let Some(queue) = self.queues.get_mut(&row.id) else { return settled(moment.lsn, Vec::new()) };
             queue.last_lsn = moment.lsn;
             queue.dirty = true;
+            queue.next_expiry = moment.now + background::EXPIRY_INTERVAL;
         }
         let rests = self.queues.get(&row.id).map_or(0, |queue| queue.last_lsn);
         self.settle(row.id);
