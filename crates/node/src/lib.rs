@@ -42,6 +42,10 @@ pub struct RequestId(pub u64);
 
 /// What happens to a node from outside.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are requests: boxing them would cost each an allocation"
+)]
 pub enum Input {
     /// A client's request. Ids rise and are never reused within one run.
     Request {
