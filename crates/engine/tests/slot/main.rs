@@ -1,0 +1,8 @@
+//! The slot with made-up time, rule by rule: what SQS's consumers and producers see, what a restart finds, and
+//! what pages that come late may not do.
+
+mod common;
+mod fifo;
+mod long_poll;
+mod receive;
+mod restart;
