@@ -26,6 +26,7 @@ use engine::{Error, Reply};
 
 pub use body::Body;
 pub use clock::Span;
+pub use deliver::claimed;
 pub use handles::Held;
 pub use message::{Gone, Message, Sent};
 pub use queue::{Change, Exists, Policy, Queue, Shape};

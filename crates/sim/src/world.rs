@@ -22,6 +22,11 @@ use crate::workload::{Hands, Workload};
 /// The virtual clock begins here, ms.
 const EPOCH: u64 = 1_700_000_000_000;
 
+/// Whether this thread's worlds print every step and reply.
+pub fn trace(on: bool) {
+    step::TRACE.set(on);
+}
+
 /// What a seed came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {

@@ -54,8 +54,8 @@ impl Clock {
         self.acknowledged = self.acknowledged.max(began.lo);
     }
 
-    /// The server starts again, when the machine's clock says `now`.
+    /// The server starts again, when the machine's clock says `now`: later than anything durable, by 1 ms.
     pub fn restarted(&mut self, now: u64) {
-        self.now = Span { lo: self.acknowledged.max(now), hi: self.now.hi.max(now) };
+        self.now = Span { lo: self.acknowledged.max(now), hi: (self.now.hi + 1).max(now) };
     }
 }

@@ -1,5 +1,6 @@
 //! GetQueueAttributes: the three counters and the settings.
 
+use engine::limits::SECOND;
 use engine::request::Pairs;
 
 use super::{MessageAt, Model, Pending, QueueAt, Span, Violation};
@@ -25,7 +26,8 @@ impl Model {
         if to.stirs != pending.stirs || to.outstanding > 0 || !to.is_settled() || self.is_fed(queue) {
             return Ok(());
         }
-        let expected = self.expected(queue);
+        let when = Span { lo: pending.began.lo, hi: self.now().hi };
+        let expected = self.expected(queue, when);
         let check = |name: &str, found: u64, expected: Span| {
             let wrong = !expected.holds(found);
             if wrong { Err(format!("{found} messages {name}, not {expected:?}")) } else { Ok(()) }
@@ -51,16 +53,16 @@ impl Model {
         })
     }
 
-    fn expected(&self, queue: QueueAt) -> Expected {
+    fn expected(&self, queue: QueueAt, when: Span) -> Expected {
         let mut expected = Expected::default();
         for &at in &self.queues[queue].live {
-            self.expect(queue, at, &mut expected);
+            self.expect(queue, at, when, &mut expected);
         }
         expected
     }
 
-    fn expect(&self, queue: QueueAt, at: MessageAt, expected: &mut Expected) {
-        let (now, message) = (self.now(), &self.messages[at]);
+    fn expect(&self, queue: QueueAt, at: MessageAt, when: Span, expected: &mut Expected) {
+        let message = &self.messages[at];
         if !message.maybe_there() {
             return;
         }
@@ -69,9 +71,11 @@ impl Model {
             && message.busy == 0
             && !self.may_have_expired(message)
             && !self.may_have_left(message);
-        let hidden_by_others = self.queues[queue].hidden_until >= now.lo || self.queues[queue].ghosts > 0;
-        let waits = now.hi < receivable.lo;
-        let ready = receivable.hi <= now.lo && !hidden_by_others;
+        let hidden_by_others = self.queues[queue].hidden_until >= when.lo || self.queues[queue].ghosts > 0;
+        // Delayed messages are counted by the second in which they fall due.
+        let grain = if message.touched { 0 } else { SECOND };
+        let waits = when.hi + grain < receivable.lo;
+        let ready = receivable.hi + grain <= when.lo && !hidden_by_others;
         let add = |span: &mut Span, surely: bool, maybe: bool| {
             span.lo += u64::from(sure && surely);
             span.hi += u64::from(maybe);

@@ -171,7 +171,7 @@ impl Model {
         let free = |&at: &MessageAt| {
             self.was_free(pending, queue, at)
                 && self.receivable(&self.messages[at]).hi <= pending.began.lo
-                && (!self.queues[queue].fifo || self.leads_its_group(queue, at))
+                && (!self.queues[queue].fifo || self.leads_its_group(pending, queue, at))
         };
         match self.queues[queue].live.iter().copied().find(free) {
             Some(at) => {
@@ -357,7 +357,7 @@ impl Model {
 }
 
 /// When a receive was decided, ms, as its handle says. Only the layout of the handle's first version is known.
-fn claimed(handle: &str) -> Option<u64> {
+pub fn claimed(handle: &str) -> Option<u64> {
     let bytes = base64::engine::general_purpose::STANDARD.decode(handle).ok()?;
     let received = (bytes.first() == Some(&1)).then(|| bytes.get(25..33)).flatten()?;
     received.try_into().ok().map(u64::from_le_bytes)

@@ -1,6 +1,6 @@
 //! Order within a message group.
 
-use super::{MessageAt, Model, QueueAt, Violation};
+use super::{MessageAt, Model, Pending, QueueAt, Violation};
 
 impl Model {
     /// Every earlier message of the group that is certainly there must stand before it in the same reply: whether
@@ -37,11 +37,11 @@ impl Model {
     }
 
     /// Whether no message that may be before it in its group can block it.
-    pub(super) fn leads_its_group(&self, queue: QueueAt, at: MessageAt) -> bool {
+    pub(super) fn leads_its_group(&self, pending: &Pending, queue: QueueAt, at: MessageAt) -> bool {
         let group = self.messages[at].group;
         let others = self.queues[queue].live.iter().filter(|&&other| other != at);
-        let now = self.now().lo;
+        let since = pending.began.lo;
         let mut blockers = others.map(|&other| &self.messages[other]).filter(|other| other.group == group);
-        blockers.all(|other| other.surely_there() && other.busy == 0 && self.receivable(other).hi < now)
+        blockers.all(|other| other.surely_there() && other.busy == 0 && self.receivable(other).hi < since)
     }
 }

@@ -1,5 +1,6 @@
 //! Deletes and visibility changes, by receipt handle.
 
+use engine::limits::VISIBILITY_TOTAL;
 use engine::{Error, Reply};
 
 use super::message::Gone;
@@ -92,7 +93,8 @@ impl Model {
             message.gone = before.gone;
         }
         let fifo = self.queues[pending.call.queue()].fifo;
-        let expired = fifo && error.code == engine::Code::InvalidParameterValue && excused;
+        let expired =
+            (fifo || self.is_old(handle, 0)) && error.code == engine::Code::InvalidParameterValue && excused;
         if expired { Ok(()) } else { self.excuse(pending, error) }
     }
 
@@ -110,12 +112,18 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a handle stands for nothing any more, or would have to beyond 12 hours.
+    fn is_old(&self, handle: HandleAt, seconds: u64) -> bool {
+        self.now().hi + seconds * 1_000 + 1 >= self.handles[handle].received + VISIBILITY_TOTAL
+    }
+
     /// Whether a handle may have lost its power: its message may be visible again, delivered anew, or gone.
     fn handle_excused(&self, handle: HandleAt) -> bool {
         let held = &self.handles[handle];
         let message = &self.messages[held.message];
         let elsewhere = held.queue != message.home || held.lives != self.queues[held.queue].lives;
         elsewhere
+            || self.is_old(handle, 0)
             || message.newest != Some(handle)
             || message.gone != Gone::No
             || message.visible.lo <= self.now().hi
@@ -177,7 +185,7 @@ impl Model {
         outcome: Result<(), &Error>,
     ) -> Result<(), Violation> {
         let now = self.now();
-        let excused = self.change_excused(handle, before);
+        let excused = self.change_excused(handle, before) || self.is_old(handle, seconds);
         let message = &mut self.messages[self.handles[handle].message];
         message.busy -= 1;
         let deadline = Span { lo: pending.began.lo, hi: now.hi }.plus(Span::at(seconds * 1_000));

@@ -154,14 +154,17 @@ impl Model {
     ) -> Result<(), Violation> {
         let same_life = pending.lives == self.queues[queue].lives;
         if let Some(sequence) = sent.sequence_number {
-            if same_life && sequence <= pending.sequence {
+            let retried = self.messages[at].version > 1;
+            if same_life && !retried && sequence <= pending.sequence {
                 return Err(format!(
                     "the sequence number {sequence} does not rise over {}",
                     pending.sequence
                 ));
             }
             let to = &mut self.queues[queue];
-            to.highest_sequence = to.highest_sequence.max(sequence);
+            if same_life {
+                to.highest_sequence = to.highest_sequence.max(sequence);
+            }
         }
         if let Some(other) = self.ids.insert(sent.message_id.0, at).filter(|&other| other != at) {
             return Err(format!("messages {other} and {at} have the same MessageId"));

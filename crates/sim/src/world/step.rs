@@ -1,7 +1,7 @@
 //! One event after another: time jumps to the next, clients act, the node steps, replies are judged.
 
 use auth::Principal;
-use engine::reply::Reply;
+use engine::reply::{ReceivedMessage, Reply};
 use engine::{Error, Request};
 use node::{Input, Output, RequestId};
 use store::Store;
@@ -9,13 +9,18 @@ use store::Store;
 use super::{EPOCH, World};
 use crate::disk::Crash;
 use crate::faults::Fault;
-use crate::model::{Call, Excuses, Violation};
+use crate::model::{Call, Excuses, Violation, claimed};
 use crate::request::{ACCOUNT, REGION, request};
 
 /// The longest time between two steps, us.
 const TICK: u64 = 60_000_000;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
+
+thread_local! {
+    /// Whether every step and reply is printed: for one seed, by hand.
+    pub static TRACE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
 
 impl World {
     /// Time jumps to whatever happens next, and it happens.
@@ -99,6 +104,13 @@ impl World {
         self.model.turn(wall);
         self.excuse();
         self.report.steps += 1;
+        if TRACE.get() {
+            let outstanding = self.model.outstanding();
+            eprintln!(
+                "step {} at {} ({wall}), {outstanding} out, {:?}",
+                self.report.steps, self.now, self.pending_calls
+            );
+        }
         for (id, call) in std::mem::take(&mut self.pending_calls) {
             self.model.begin(id, call);
         }
@@ -145,8 +157,19 @@ impl World {
                 Output::Fatal(why) => return self.stopped(&why),
             }
         }
-        replies.sort_by_key(|(id, result, _)| order(*id, result));
+        replies.sort_by_key(|(id, result, _)| (order(result), *id));
+        for at in 1..replies.len() {
+            for back in (1..=at).rev() {
+                if !precedes(&replies[back].1, &replies[back - 1].1) {
+                    break;
+                }
+                replies.swap(back, back - 1);
+            }
+        }
         for (id, result, undo) in replies {
+            if TRACE.get() {
+                eprintln!("  {id}: {}", brief(&result));
+            }
             self.trace_reply(id, &result);
             let received = matches!(&result, Ok(Reply::ReceiveMessage { messages }) if !messages.is_empty());
             let unseen = gone.contains(&id)
@@ -239,6 +262,19 @@ impl World {
     }
 }
 
+fn brief(result: &Result<Reply, Error>) -> String {
+    match result {
+        Ok(Reply::ReceiveMessage { messages }) => {
+            let each = messages.iter().map(|message| {
+                let body: String = message.body.chars().take(8).collect();
+                format!("{body} x{:?}", message.attributes.get("ApproximateReceiveCount"))
+            });
+            format!("received {:?}", each.collect::<Vec<_>>())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 fn input(id: u64, request: Request) -> Input {
     let principal = Principal {
         account: ACCOUNT.into(),
@@ -248,13 +284,29 @@ fn input(id: u64, request: Request) -> Input {
     Input::Request { id: RequestId(id), principal, region: REGION.into(), request }
 }
 
-/// Receives by the count of their first message... and before everything else.
-fn order(id: u64, result: &Result<Reply, Error>) -> (bool, u64, u64) {
+/// Receives come before everything else, in the order their handles claim.
+fn order(result: &Result<Reply, Error>) -> (bool, u64) {
     match result {
         Ok(Reply::ReceiveMessage { messages }) if !messages.is_empty() => {
-            let count = messages[0].attributes.get("ApproximateReceiveCount");
-            (false, count.and_then(|count| count.parse().ok()).unwrap_or(0), id)
+            (false, claimed(&messages[0].receipt_handle).unwrap_or(0))
         }
-        _ => (true, 0, id),
+        _ => (true, 0),
     }
+}
+
+/// Two receives of one ms: the one with the lower count of a message both have was decided first.
+fn precedes(one: &Result<Reply, Error>, other: &Result<Reply, Error>) -> bool {
+    let (Ok(Reply::ReceiveMessage { messages: one }), Ok(Reply::ReceiveMessage { messages: other })) =
+        (one, other)
+    else {
+        return false;
+    };
+    let count = |message: &ReceivedMessage| {
+        let text = message.attributes.get("ApproximateReceiveCount");
+        text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+    };
+    one.iter().any(|mine| {
+        let same = other.iter().find(|theirs| theirs.body == mine.body);
+        same.is_some_and(|theirs| count(mine) < count(theirs))
+    })
 }
