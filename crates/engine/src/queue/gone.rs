@@ -35,6 +35,11 @@ impl Gone {
         }
     }
 
+    /// Whether the message is known to be gone. Keys are never reused, so this stays true.
+    pub fn holds(&self, key: &MessageKey) -> bool {
+        self.removed.iter().any(|(_, gone)| gone == key) || self.cuts.iter().any(|(_, cut)| cut.takes(key))
+    }
+
     /// Whether the message went after `lsn`; `None` if that is not known any more.
     pub fn since(&self, lsn: Lsn, key: &MessageKey) -> Option<bool> {
         if lsn < self.forgotten {

@@ -71,8 +71,8 @@ pub struct Queue {
     pub next_expiry: Millis,
     /// When a running move task may next move something, ms.
     pub next_task_step: Millis,
-    /// When the view was taken over from the store, ms: receives before may have been forgotten.
-    pub recovered: Millis,
+    /// Up to when time has been seen to pass, ms.
+    pub advanced: Millis,
     /// The last batch that changed or was read from this view.
     pub last_lsn: Lsn,
     /// Rows that time has made meaningless: deleted with the next change.
@@ -110,7 +110,7 @@ impl Queue {
             counted_bytes: 0,
             next_expiry: recovered,
             next_task_step: 0,
-            recovered,
+            advanced: 0,
             last_lsn: 0,
             stale: Vec::new(),
             dirty: false,
@@ -278,6 +278,8 @@ impl Queue {
             }
         }
         self.forget_due(now);
+        self.stirred |= self.window.fell_due(self.advanced, now);
+        self.advanced = self.advanced.max(now);
         self.dedup.advance(now);
         let id = self.id();
         let old = self.attempts.extract_if(.., |_, row| row.received + ATTEMPT_INTERVAL <= now);

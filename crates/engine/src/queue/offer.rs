@@ -4,7 +4,7 @@
 //! group with the oldest message first, each group in order.
 
 use crate::ids::{Lane, MessageKey, Millis};
-use crate::limits;
+use crate::limits::{self, LANE_WINDOW};
 use crate::queue::Queue;
 use crate::queue::window::Entry;
 use crate::rows::Touched;
@@ -129,11 +129,16 @@ impl Queue {
     pub fn bodies_to_load(&self, most: usize) -> Vec<MessageKey> {
         let without = |key: &MessageKey| self.window.body(key).is_none() && !self.unreadable.contains(key);
         if self.is_fifo() {
+            // Of a group as much as one receive may take: it fills from one group first.
+            let returned =
+                |lane| self.lanes.offers(lane).take_while(|(touched, _)| *touched).take(LANE_WINDOW);
             let lanes = self.lanes.offering().take(4 * most);
-            let heads =
-                lanes.filter_map(|lane| self.lanes.offers(lane).next().filter(|(touched, _)| *touched));
-            let key = |sequence| MessageKey { queue: self.id(), rank: 0, sequence };
-            return heads.map(|(_, sequence)| key(sequence)).filter(without).take(most).collect();
+            let keys = lanes.flat_map(returned).map(|(_, sequence)| MessageKey {
+                queue: self.id(),
+                rank: 0,
+                sequence,
+            });
+            return keys.filter(without).take(most).collect();
         }
         let returned = self.touched.returned().take(4 * most).filter(without).take(most);
         let mut keys: Vec<_> = returned.collect();

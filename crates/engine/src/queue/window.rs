@@ -329,6 +329,12 @@ impl Window {
         [due, gate].into_iter().flatten().min()
     }
 
+    /// Whether a delayed message of the window fell due after `since`, up to and including `now`.
+    pub fn fell_due(&self, since: Millis, now: Millis) -> bool {
+        let after = MessageKey { queue: self.queue, rank: since + 1, sequence: 0 };
+        self.entries.range(after..).next().is_some_and(|(key, _)| key.rank <= now)
+    }
+
     fn end_of_second(&self, now: Millis) -> MessageKey {
         MessageKey { queue: self.queue, rank: now / SECOND * SECOND + SECOND - 1, sequence: u64::MAX }
     }
