@@ -127,6 +127,8 @@ pub struct Node<S: Store> {
 
     outputs: Vec<Output>,
     counters: Counters,
+    /// The last step ended before nothing more happened.
+    unfinished: bool,
     repaired: bool,
     draining: bool,
     dead: bool,
@@ -174,9 +176,10 @@ impl<S: Store> Node<S> {
         if self.dead {
             return None;
         }
-        let leftover = !self.ready.is_empty()
+        let leftover = self.unfinished
+            || !self.ready.is_empty()
             || (self.draining && self.waiters.any_timed())
-            || (!self.stirred.is_empty() && self.room.bytes > 0);
+            || (!self.stirred.is_empty() && self.has_room());
         let leftover = leftover.then_some(self.now);
         let slots = self.slots.iter().filter_map(Slot::next_deadline).min();
         let crowd = self.crowded.front().map(|first| first.arrived + turn::PATIENCE);

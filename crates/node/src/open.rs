@@ -57,6 +57,7 @@ impl<S: Store> Node<S> {
             live: BTreeMap::new(),
             outputs: Vec::new(),
             counters: Counters::default(),
+            unfinished: false,
             repaired: false,
             draining: false,
             dead: false,

@@ -50,6 +50,7 @@ impl<S: Store> Node<S> {
         self.pass_time(now);
         let mut inputs = inputs.into_iter();
         let mut dues = DUES;
+        self.unfinished = true;
         for _ in 0..ROUNDS {
             let mut news = self.poll();
             if self.dead {
@@ -59,6 +60,7 @@ impl<S: Store> Node<S> {
             news |= self.append();
             news |= self.fulfil();
             if !news && self.ready.is_empty() {
+                self.unfinished = false;
                 break;
             }
         }
@@ -140,7 +142,7 @@ impl<S: Store> Node<S> {
             self.stirred.clear();
         }
         let mut woken = false;
-        while self.fits(ROW_BYTES)
+        while self.has_room()
             && let Some(queue) = self.stirred.pop_first()
         {
             woken |= self.wake(queue);
@@ -152,7 +154,7 @@ impl<S: Store> Node<S> {
     fn wake(&mut self, queue: QueueId) -> bool {
         let mut woken = false;
         while let Some(id) = self.waiters.oldest(queue) {
-            if !self.fits(ROW_BYTES) {
+            if !self.has_room() {
                 self.stirred.insert(queue);
                 break;
             }
@@ -235,6 +237,11 @@ impl<S: Store> Node<S> {
     /// Whether this many more bytes may be decided upon.
     fn fits(&self, bytes: usize) -> bool {
         self.batch_bytes + bytes <= self.room.bytes
+    }
+
+    /// Whether anything may be decided that is not a client's new request.
+    pub(crate) fn has_room(&self) -> bool {
+        self.fits(ROW_BYTES)
     }
 
     pub(crate) fn moment(&mut self) -> Moment {

@@ -25,6 +25,7 @@ pub(crate) struct TestStore {
     inner: MemoryStore,
     pub stalled: bool,
     pub sends_refused: bool,
+    pub no_room: bool,
     pub stopped: bool,
     /// Answers loads as lying in damaged bytes.
     pub damaged: bool,
@@ -38,6 +39,7 @@ impl TestStore {
             inner,
             stalled: false,
             sends_refused: false,
+            no_room: false,
             stopped: false,
             damaged: false,
             undurable: 0,
@@ -47,7 +49,8 @@ impl TestStore {
 
 impl Store for TestStore {
     fn room(&self) -> Room {
-        Room { bytes: UNDURABLE_BYTES.saturating_sub(self.undurable), sends_refused: self.sends_refused }
+        let bytes = if self.no_room { 0 } else { UNDURABLE_BYTES.saturating_sub(self.undurable) };
+        Room { bytes, sends_refused: self.sends_refused }
     }
 
     fn next_lsn(&self) -> Lsn {

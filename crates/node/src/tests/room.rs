@@ -103,3 +103,24 @@ fn time_does_not_go_backwards_and_a_jump_is_told() {
         assert_eq!((world.node.counters().clock_jumps, world.warnings.len()), (1, 1));
     });
 }
+
+#[test]
+fn waiters_are_woken_when_there_is_room_again() {
+    with_slots(|mut world| {
+        world.create("jobs");
+        world.send("jobs", "returns");
+        assert_eq!(world.receive("jobs").len(), 1);
+        let id = world.begin(receive("jobs", 20, 1));
+        world.pass(15_000);
+        world.node.store_mut().no_room = true;
+        world.pass(15_000);
+        assert_eq!(world.reply(id), None);
+        assert!(
+            world.node.next_deadline().is_some_and(|at| at > world.now),
+            "it is not asked again and again"
+        );
+        world.node.store_mut().no_room = false;
+        world.pass(1);
+        assert_eq!(world.bodies(id), ["returns"]);
+    });
+}

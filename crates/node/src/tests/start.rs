@@ -80,3 +80,51 @@ fn an_older_or_missing_copy_is_installed_again() {
         assert_eq!(attributes, Ok(Reply::GetQueueAttributes { attributes: expected }));
     }
 }
+
+/// A receive that a crash forgot: its handle asks the store whether the message is still there.
+#[test]
+fn two_deletes_that_asked_about_one_message_delete_it_once() {
+    with_slots(|mut world| {
+        world.create("jobs");
+        world.send("jobs", "one");
+        world.send("jobs", "two");
+        let id = world.begin(receive("jobs", 0, 1));
+        let handle = world.received(id).remove(0).receipt_handle;
+        let slots = world.slots;
+        let now = world.now + 1;
+        let mut store = world.node.into_store();
+        let touched = store.small_rows().into_iter().find(|row| matches!(row, Row::Touched(..))).unwrap();
+        store.append(Batch { now, records: vec![Record::Delete(touched.key())] });
+        let rows = store.small_rows();
+        let mut world = World::over(store, rows, slots, now + 1);
+        world.stall(true);
+        let first = world.begin(delete("jobs", &handle));
+        let second = world.begin(delete("jobs", &handle));
+        assert_eq!(world.node.view().parked, 2, "each needs a page");
+        world.stall(false);
+        assert_eq!(world.reply(first), Some(Ok(Reply::DeleteMessage)));
+        assert_eq!(world.reply(second), Some(Ok(Reply::DeleteMessage)));
+        assert_eq!(world.node.view().parked, 0);
+        assert_eq!(world.node.queues()[0].visible, 1, "the other message is there");
+        assert_eq!(world.receive("jobs").remove(0).body, "two");
+    });
+}
+
+#[test]
+fn damage_in_a_page_that_is_needed_is_an_internal_failure() {
+    let mut world = World::new(1);
+    world.create("jobs");
+    world.send("jobs", "one");
+    let handle = world.receive("jobs").remove(0).receipt_handle;
+    let now = world.now + 1;
+    let mut store = world.node.into_store();
+    let touched = store.small_rows().into_iter().find(|row| matches!(row, Row::Touched(..))).unwrap();
+    store.append(Batch { now, records: vec![Record::Delete(touched.key())] });
+    store.damaged = true;
+    let rows = store.small_rows();
+    let mut world = World::over(store, rows, 1, now + 1);
+    let id = world.begin(delete("jobs", &handle));
+    assert_eq!(code(world.reply(id)), Some(Code::InternalFailure));
+    assert_eq!(world.node.view().parked, 0);
+    assert!(!world.warnings.is_empty());
+}
