@@ -50,8 +50,8 @@ pub fn read(queue: &Queue, turn: &Turn, text: &str) -> Result<Handle, Error> {
     Ok(handle)
 }
 
-/// A receive before the start may have been forgotten by a crash. Whether its message is there, untouched, only
-/// the store knows.
+/// A standard receive may have been forgotten by a crash. Whether its message is there, untouched, only the store
+/// knows.
 pub fn needs_exists<'a>(
     queue: &Queue,
     turn: &Turn,
@@ -66,9 +66,11 @@ pub fn needs_exists<'a>(
     (!unknown.is_empty()).then(|| Decision::Need(vec![Ask::Exists(unknown)]))
 }
 
-/// Whether the receive behind a handle may have been forgotten by a crash.
+/// Whether the receive behind a handle may have been forgotten by a crash. No time can tell: after a crash the
+/// clock may stand before the receive. A message deleted lately is known to be; else it is asked for, which only a
+/// delete long after another one needs.
 pub fn forgotten(queue: &Queue, handle: &Handle) -> bool {
-    !queue.is_fifo() && handle.received <= queue.recovered && queue.touched.get(&handle.key).is_none()
+    !queue.is_fifo() && queue.touched.get(&handle.key).is_none() && !queue.gone.holds(&handle.key)
 }
 
 /// What the fetched page says of an untouched message: its row if it is there, or that it is not. `None` if there is
