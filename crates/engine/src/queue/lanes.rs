@@ -15,6 +15,8 @@ pub struct Lanes {
     offering: BTreeSet<(u64, Lane)>,
     /// Free lanes whose messages all lie on disk.
     to_load: BTreeSet<Lane>,
+    /// Blocked lanes whose next messages are in the window all the same.
+    waiting: BTreeSet<Lane>,
     /// Lanes a page of the cursor need not show.
     skip: Arc<BTreeSet<Lane>>,
 }
@@ -55,6 +57,10 @@ impl LaneState {
         self.parked.is_some() || self.in_flight > 0 || self.ready.len() >= LANE_WINDOW
     }
 
+    fn waits(&self) -> bool {
+        self.in_flight > 0 && !self.ready.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.in_flight == 0 && self.returned.is_empty() && self.ready.is_empty() && self.parked.is_none()
     }
@@ -64,9 +70,11 @@ impl Lanes {
     /// Changes a lane and puts right what is derived from it.
     fn change<T>(&mut self, lane: Lane, change: impl FnOnce(&mut LaneState) -> T) -> T {
         let state = self.lanes.entry(lane).or_default();
-        let (head, load, skipped) = (state.head(), state.wants_load(), state.skipped());
+        let (head, load, skipped, waits) =
+            (state.head(), state.wants_load(), state.skipped(), state.waits());
         let result = change(state);
-        let (new_head, new_load, new_skipped) = (state.head(), state.wants_load(), state.skipped());
+        let (new_head, new_load, new_skipped, new_waits) =
+            (state.head(), state.wants_load(), state.skipped(), state.waits());
         if state.is_empty() {
             self.lanes.remove(&lane);
         }
@@ -77,6 +85,11 @@ impl Lanes {
         match (load, new_load) {
             (false, true) => drop(self.to_load.insert(lane)),
             (true, false) => drop(self.to_load.remove(&lane)),
+            _ => {}
+        }
+        match (waits, new_waits) {
+            (false, true) => drop(self.waiting.insert(lane)),
+            (true, false) => drop(self.waiting.remove(&lane)),
             _ => {}
         }
         match (skipped, new_skipped) {
@@ -170,6 +183,16 @@ impl Lanes {
             let returned = state.returned.iter().map(|sequence| (true, *sequence));
             returned.chain(state.ready.iter().map(|sequence| (false, *sequence)))
         })
+    }
+
+    /// Blocked lanes with messages in the window, which nobody can be given.
+    pub fn blocked_and_ready(&self) -> Vec<Lane> {
+        self.waiting.iter().copied().collect()
+    }
+
+    /// The numbers of a lane's untouched messages in the window.
+    pub fn ready_of(&self, lane: Lane) -> Vec<u64> {
+        self.lanes.get(&lane).map_or_else(Vec::new, |state| state.ready.iter().copied().collect())
     }
 
     /// Free lanes whose messages must be loaded before they can be offered.

@@ -162,6 +162,7 @@ impl Queue {
             Row::Touched(key, row) => self.put_touched(*key, *row, now),
             Row::Head(_, head) => {
                 self.head = *head;
+                self.window.numbered(head.next_sequence);
                 self.dirty = true;
             }
             Row::Due(_, second, count) => self.due.put(*second, *count),

@@ -16,6 +16,8 @@ use crate::rows::{Blob, Cut, MessageRow};
 const QUEUE_BYTES: usize = 4 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
+/// Messages of a rank below which reading on is worth it.
+const FEW: usize = 128;
 /// What an entry takes beside its blob, bytes.
 const ENTRY_BYTES: usize = 256;
 
@@ -98,6 +100,8 @@ pub struct Window {
     late: BTreeMap<MessageKey, (Lsn, Entry)>,
     arrived: Cursor,
     delayed: Cursor,
+    /// Every message is numbered below this.
+    end: u64,
     /// FIFO queues: the message at the arrived cursor is not offered before, ms.
     gate: Millis,
     out: BTreeMap<LoadId, Out>,
@@ -143,6 +147,7 @@ impl Window {
             late: BTreeMap::new(),
             arrived: Cursor::new(arrived, unread),
             delayed: Cursor::new(delayed, unread && !fifo),
+            end: 0,
             gate: 0,
             out: BTreeMap::new(),
             damaged_lanes: BTreeSet::new(),
@@ -188,7 +193,13 @@ impl Window {
 
     /// A message was sent: it waits here until it is durable.
     pub fn sent(&mut self, key: MessageKey, entry: Entry, lsn: Lsn) {
+        self.numbered(key.sequence + 1);
         self.pending.insert(key, (lsn, entry));
+    }
+
+    /// The queue's next message is numbered this or higher.
+    pub fn numbered(&mut self, next: u64) {
+        self.end = self.end.max(next);
     }
 
     /// A message became touched: it is in the window no more. Its content, if it was here.
@@ -355,13 +366,30 @@ impl Window {
         self.arrived.may_load() && self.gate <= now
     }
 
-    /// Whether it holds so few messages that reading on is worth it.
-    fn is_low(&self) -> bool {
-        self.entries.len() < 128 && self.bytes < QUEUE_BYTES / 2
+    /// Whether it holds so few messages of a rank that reading on is worth it.
+    fn is_low(&self, delayed: bool) -> bool {
+        let few = match delayed {
+            false => self.entries.range(..=end_of_arrived(self.queue)).nth(FEW).is_none(),
+            true => self.entries.range(end_of_arrived(self.queue)..).nth(FEW).is_none(),
+        };
+        few && self.bytes < QUEUE_BYTES / 2
+    }
+
+    /// Makes room for other groups: what is ready of blocked ones goes back to the disk, parked.
+    fn park_blocked(&mut self, lanes: &mut Lanes) {
+        for lane in lanes.blocked_and_ready() {
+            let ready = lanes.ready_of(lane);
+            for sequence in &ready {
+                self.touched(&MessageKey { queue: self.queue, rank: 0, sequence: *sequence }, lanes);
+            }
+            if let (Some(first), Some(last)) = (ready.first(), ready.last()) {
+                lanes.park(lane, *first, *last);
+            }
+        }
     }
 
     /// What is worth loading now. Each is out until its page comes.
-    pub fn wants(&mut self, now: Millis, lanes: &Lanes) -> Vec<Want> {
+    pub fn wants(&mut self, now: Millis, lanes: &mut Lanes) -> Vec<Want> {
         let mut wants = Vec::new();
         let loading: BTreeSet<Lane> = self.out.values().filter_map(Out::lane).collect();
         let free = LANE_LOADS.saturating_sub(loading.len());
@@ -371,12 +399,16 @@ impl Window {
             }
         }
         let free_lanes = !loading.is_empty() || !wants.is_empty();
-        if self.arrived_wants_load(now) && self.arrived.load.is_none() && self.is_low() && !free_lanes {
+        let arrived = self.arrived_wants_load(now) && self.arrived.load.is_none() && !free_lanes;
+        if arrived && self.fifo && !self.is_low(false) {
+            self.park_blocked(lanes);
+        }
+        if arrived && self.is_low(false) {
             wants.push(Want::Arrived(self.arrived.next));
         }
         let to = self.end_of_second(now);
-        if self.delayed.may_load() && self.delayed.load.is_none() && self.delayed.next <= to && self.is_low()
-        {
+        let delayed = self.delayed.may_load() && self.delayed.load.is_none() && self.delayed.next <= to;
+        if delayed && self.is_low(true) {
             wants.push(Want::Delayed(self.delayed.next, to));
         }
         wants
@@ -425,32 +457,41 @@ impl Window {
         let mut skipped = Vec::new();
         for found in page.rows {
             self.arrived.next = found.key;
-            if !hidden(&found.key) && !self.take_found(found, now, lanes, &mut skipped) {
-                self.see_skipped(&skipped, lanes);
-                return;
+            match found.blob {
+                // Touched or not, it says that more of its lane may follow.
+                None => {
+                    lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
+                    skipped.push(found.row.lane);
+                }
+                Some(_) if hidden(&found.key) => {}
+                Some(blob) => {
+                    if !self.take(found.key, Entry { row: found.row, blob }, now, lanes) {
+                        self.see_skipped(&skipped, lanes);
+                        return;
+                    }
+                }
             }
             self.arrived.next.sequence += 1;
         }
-        self.see_skipped(&skipped, lanes);
         if page.ran_out {
             self.arrived.unread = false;
-            for (key, (at, entry)) in late {
-                if at > page.lsn {
-                    self.arrive(key, entry, now, lanes);
-                }
+            let unseen = late.iter().find(|(_, (at, _))| *at > page.lsn).map(|(key, _)| key.sequence);
+            self.read_to_end(unseen);
+        }
+        self.see_skipped(&skipped, lanes);
+        for (key, (at, entry)) in late {
+            if page.ran_out && at > page.lsn {
+                self.arrive(key, entry, now, lanes);
             }
         }
     }
 
-    fn take_found(&mut self, found: Found, now: Millis, lanes: &mut Lanes, skipped: &mut Vec<Lane>) -> bool {
-        match found.blob {
-            Some(blob) => self.take(found.key, Entry { row: found.row, blob }, now, lanes),
-            None => {
-                lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
-                skipped.push(found.row.lane);
-                true
-            }
-        }
+    /// The cursor goes to the end of what a page could show: the first message that was not durable yet
+    /// (`unseen` is one that is by now), or else the end of the queue.
+    fn read_to_end(&mut self, unseen: Option<u64>) {
+        let pending = self.pending.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| key.sequence);
+        let end = [pending, unseen].into_iter().flatten().min().unwrap_or(self.end);
+        self.arrived.next.sequence = self.arrived.next.sequence.max(end);
     }
 
     /// Of a skipped lane a page shows the first message only: any before the cursor may be parked.

@@ -79,7 +79,7 @@ impl Slot {
     fn wish_for_window(&mut self, id: QueueId, wishes: &mut Vec<Wish>) {
         let now = self.now;
         let Some(queue) = self.queues.get_mut(&id).filter(|queue| queue.wanted) else { return };
-        let wants = queue.window.wants(now, &queue.lanes);
+        let wants = queue.window.wants(now, &mut queue.lanes);
         for want in wants {
             let skip = self.queues[&id].lanes.skip();
             let ask = match &want {
