@@ -163,7 +163,7 @@ def check(url, ledger, found):
     if back := ledger.deleted & seen:
         wrongs.append(f"{len(back)} acknowledged deletes came back, among them {sorted(back)[:3]}")
     if strange := seen - ledger.tried:
-        wrongs.append(f"{len(strange)} messages nobody sent, among them {sorted(strange)[:3]}")
+        wrongs.append(f"{len(strange)} messages this round did not send, among them {sorted(strange)[:3]}")
     if url.endswith(".fifo"):
         if len(seen) != len(found):
             wrongs.append("a FIFO message was delivered twice")
@@ -171,7 +171,7 @@ def check(url, ledger, found):
             numbers = [int(body.rsplit("-", 1)[1]) for body in found if body.rsplit("-", 1)[0] == group]
             if numbers != sorted(numbers):
                 wrongs.append(f"group {group} came out of order")
-    return wrongs
+    return [f"{url.rsplit('/', 1)[1]}: {wrong}" for wrong in wrongs]
 
 
 def main(rounds):

@@ -160,9 +160,13 @@ func TestDelayAndVisibilityEnd(t *testing.T) {
 	send(t, sqs.SendMessageInput{QueueUrl: url, MessageBody: text("late"), DelaySeconds: 1})
 	wantBodies(t, receive(t, sqs.ReceiveMessageInput{QueueUrl: url}))
 	equal(t, counters(t, url), [3]int{0, 0, 1})
+	since := time.Now()
 	for range 2 {
 		got := receive(t, sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 10, VisibilityTimeout: 1})
 		wantBodies(t, got, "late")
+	}
+	if took := time.Since(since); took > 4*time.Second {
+		t.Fatalf("woken after %v", took)
 	}
 }
 

@@ -168,8 +168,10 @@ async fn delay_and_visibility_end() {
     client.send_message().queue_url(&url).message_body("late").delay_seconds(1).send().await.unwrap();
     assert!(receive(&client, &url, 30, 0).await.is_empty());
     assert_eq!(counters(&client, &url).await, ["0", "0", "1"]);
+    let since = Instant::now();
     assert_eq!(bodies(&receive(&client, &url, 1, 10).await), ["late"]);
     assert_eq!(bodies(&receive(&client, &url, 1, 10).await), ["late"]);
+    assert!(since.elapsed() < Duration::from_secs(4), "woken after {:?}", since.elapsed());
 }
 
 #[tokio::test]
