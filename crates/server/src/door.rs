@@ -13,10 +13,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use engine::command::Undo;
 use engine::{Error, Millis, Reply, Request};
-use node::{Input, Output, RequestId};
+use node::{Input, Output, QueueView, RequestId};
 use tokio::sync::{Notify, oneshot};
 
 use crate::metrics::Page;
@@ -40,6 +41,8 @@ pub trait Turns: Send {
     fn is_sealed(&self) -> bool;
     /// Adds what there is to tell to the metrics.
     fn describe(&self, page: &mut Page);
+    /// How things are with each queue.
+    fn queues(&mut self) -> Vec<QueueView>;
 }
 
 /// A reply with what to undo if nobody sees it.
@@ -152,9 +155,10 @@ impl Door {
     /// Runs the node when time has passed that it waited for. Never returns.
     pub async fn keep_time(&self) {
         loop {
+            // At most a day, so that a clock that is set does not leave us asleep for ever; at least one
+            // ms, so that a node that always has something left is no busy loop.
             let wait = self.deadline.load(Ordering::SeqCst).saturating_sub(clock::now());
-            // A day at most, so that a clock that is set does not leave us asleep for ever.
-            let wait = std::time::Duration::from_millis(wait.min(86_400_000));
+            let wait = Duration::from_millis(wait.clamp(1, 86_400_000));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.timer.notified() => {}

@@ -1,12 +1,17 @@
 //! The paths for operators: `/health/live`, `/health/ready` and `/metrics`. They answer GET and HEAD without
 //! an `Action` only, so that no queue's path is taken away from the query protocol.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
+use engine::{Millis, QueueName};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use node::QueueView;
 
 use crate::body::Reply;
+use crate::clock;
 use crate::metrics::{Page, resident_bytes};
 use crate::server::Server;
 
@@ -43,8 +48,47 @@ fn metrics(server: &Server) -> String {
     if let Some(bytes) = resident_bytes() {
         page.gauge("process_resident_memory_bytes", "Physical memory of the process.", bytes);
     }
+    if let Some(bytes) = free_bytes(server) {
+        page.gauge("sluice_disk_free_bytes", "Free on the disk of the data directory.", bytes);
+    }
     if let Some(door) = server.door() {
         door.look(|node| node.describe(&mut page));
+        // Written when the node is free again: there may be very many.
+        let queues = door.look(|node| node.queues());
+        write_queues(&mut page, &queues, clock::now());
     }
     page.into_text()
+}
+
+fn free_bytes(server: &Server) -> Option<u64> {
+    if server.settings.in_memory {
+        return None;
+    }
+    let stat = rustix::fs::statvfs(&server.settings.data).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn write_queues(page: &mut Page, queues: &[QueueView], now: Millis) {
+    let age = |queue: &QueueView| {
+        let millis = queue.oldest_sent.map_or(0, |sent| now.saturating_sub(sent));
+        (millis as f64 / 1e3).to_string()
+    };
+    write_each(page, queues, "sluice_queue_visible", "Messages that can be received.", |queue| queue.visible);
+    write_each(page, queues, "sluice_queue_in_flight", "Messages in flight.", |queue| queue.in_flight);
+    write_each(page, queues, "sluice_queue_delayed", "Delayed messages.", |queue| queue.delayed);
+    write_each(page, queues, "sluice_queue_oldest_age_seconds", "Age of the oldest message known.", age);
+}
+
+fn write_each<V: Display>(
+    page: &mut Page,
+    queues: &[QueueView],
+    name: &str,
+    help: &str,
+    value: impl Fn(&QueueView) -> V,
+) {
+    page.family(name, "gauge", help);
+    for queue in queues {
+        let QueueName { account, region, name: queue_name } = &queue.name;
+        page.sample(name, &[("queue", queue_name), ("account", account), ("region", region)], value(queue));
+    }
 }

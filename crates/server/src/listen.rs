@@ -18,7 +18,8 @@ use crate::patient::{PATIENCE, Patient};
 use crate::server::Server;
 use crate::stop::Stop;
 
-/// Bytes of a request's head, and of what is buffered of its body at once.
+/// Bytes of a request's head, and of what is buffered of its body at once. hyper looks after each read, so a head
+/// is refused somewhere between this and twice this.
 pub const HEAD_BYTES: usize = 64 << 10;
 /// A head must have arrived, and an idle connection be used again, within this time.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! The node as the door sees it.
 
 use engine::{Lsn, Millis};
-use node::{Input, Node, Output};
+use node::{Input, Node, Output, QueueView};
 use store::Store;
 
 use crate::door::Turns;
@@ -74,6 +74,10 @@ impl<S: Store + Send> Turns for Real<S> {
         self.describe_node(page);
         self.describe_store(page);
     }
+
+    fn queues(&mut self) -> Vec<QueueView> {
+        self.node.queues()
+    }
 }
 
 impl<S: Store> Real<S> {
@@ -120,8 +124,5 @@ impl<S: Store> Real<S> {
         page.counter("sluice_flushes_total", "Flushes of the table.", stats.flushes);
         page.counter("sluice_checkpoints_total", "Checkpoints.", stats.checkpoints);
         page.counter("sluice_merges_total", "Merges of segments.", stats.merges);
-        if let Some(bytes) = stats.free_bytes {
-            page.gauge("sluice_disk_free_bytes", "Free on the disk of the data directory.", bytes);
-        }
     }
 }

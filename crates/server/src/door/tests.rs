@@ -1,7 +1,6 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use engine::MessageKey;
 
@@ -68,6 +67,10 @@ impl Turns for Slow {
     }
 
     fn describe(&self, _page: &mut Page) {}
+
+    fn queues(&mut self) -> Vec<QueueView> {
+        Vec::new()
+    }
 }
 
 fn reply(id: RequestId) -> Output {
