@@ -240,10 +240,22 @@ def test_batches_that_fail_whole(sqs, new_queue, fails):
         with fails(name):
             sqs.send_message_batch(QueueUrl=queue, Entries=batch)
     assert counters(sqs, queue) == (0, 0, 0)
-    with fails("EmptyBatchRequest"):
-        sqs.delete_message_batch(QueueUrl=queue, Entries=[])
-    with fails("EmptyBatchRequest"):
-        sqs.change_message_visibility_batch(QueueUrl=queue, Entries=[])
+
+
+def test_batches_by_handle_that_fail_whole(sqs, queue, fails):
+    one = {"Id": "a", "ReceiptHandle": "nonsense"}
+    wrong = {
+        "EmptyBatchRequest": [],
+        "TooManyEntriesInBatchRequest": [{**one, "Id": str(i)} for i in range(11)],
+        "BatchEntryIdsNotDistinct": [one, one],
+        "InvalidBatchEntryId": [{**one, "Id": "not an id"}],
+    }
+    for name, batch in wrong.items():
+        with fails(name):
+            sqs.delete_message_batch(QueueUrl=queue, Entries=batch)
+        with fails(name):
+            hidden = [{**one, "VisibilityTimeout": 1} for one in batch]
+            sqs.change_message_visibility_batch(QueueUrl=queue, Entries=hidden)
 
 
 def test_delay_of_a_message_and_of_a_queue(sqs, new_queue):
