@@ -58,6 +58,7 @@ impl std::fmt::Display for FileName {
 
 /// An operation. Offsets and lengths of reads and writes are multiples of [`Disk::block`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each operation's sentence says what its fields are")]
 pub enum Op {
     /// Makes a file of `size` zero bytes, written and durable (so that later writes change no metadata).
     Create { file: FileName, size: u64 },

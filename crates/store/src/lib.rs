@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod disk;
+mod layer;
 pub mod log;
 pub mod memory;
 mod rows;

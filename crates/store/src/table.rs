@@ -1,6 +1,7 @@
 //! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use engine::rows::{Blob, Cut, MessageRow};
 use engine::{Ask, Found, Lane, Lsn, MessageKey, Millis, Page, QueueId};
@@ -37,11 +38,6 @@ impl Table {
         self.bytes
     }
 
-    /// Messages in it.
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
     /// Whether it holds no message.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
@@ -71,6 +67,12 @@ impl Table {
         if entry.row.lane != Lane::NONE && key.rank == 0 {
             self.lanes.remove(&(key.queue, entry.row.lane, key.sequence));
         }
+    }
+
+    /// Removes any message; whether there was one.
+    pub fn pop(&mut self) -> bool {
+        let Some(key) = self.messages.first_key_value().map(|(key, _)| *key) else { return false };
+        self.remove(&key)
     }
 
     /// Removes what a cut takes, but for `spared`, which are in key order.
@@ -105,6 +107,21 @@ impl Table {
         // An empty range is asked for as one whose end lies before its beginning.
         let to = to.max(from);
         self.messages.range(from..=to).filter(move |(key, _)| **key >= from && **key <= to)
+    }
+
+    /// The messages after a place, up to and including `to`, in key order.
+    pub fn after(
+        &self,
+        after: Bound<MessageKey>,
+        to: MessageKey,
+    ) -> impl Iterator<Item = (&MessageKey, &Entry)> {
+        let is_empty = match after {
+            Bound::Included(from) => from > to,
+            Bound::Excluded(from) => from >= to,
+            Bound::Unbounded => false,
+        };
+        let range = if is_empty { None } else { Some(self.messages.range((after, Bound::Included(to)))) };
+        range.into_iter().flatten()
     }
 
     /// A message.

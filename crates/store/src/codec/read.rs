@@ -107,7 +107,8 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed("text"))
     }
 
-    fn flag(&mut self) -> Result<bool> {
+    /// A byte that is 0 or 1.
+    pub fn flag(&mut self) -> Result<bool> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),

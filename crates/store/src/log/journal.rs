@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use engine::{Lsn, MessageKey, Millis, Record};
 
-use crate::codec::{checksum, put_number, put_record};
+use crate::codec::{Malformed, Reader, checksum, put_number, put_record};
 use crate::disk::{Disk, FileKind, FileName, Op, Ticket};
 
 use super::group::{GROUP_BYTES, HEADER, Header, Kind, round_up};
@@ -43,6 +43,26 @@ pub struct Position {
     pub group: u64,
     /// The next batch.
     pub lsn: Lsn,
+}
+
+impl Position {
+    /// Appends it.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        for number in [self.file, self.size, self.offset, self.group, self.lsn] {
+            put_number(out, number);
+        }
+    }
+
+    /// Reads what `put` wrote.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Position, Malformed> {
+        Ok(Position {
+            file: reader.number()?,
+            size: reader.number()?,
+            offset: reader.number()?,
+            group: reader.number()?,
+            lsn: reader.number()?,
+        })
+    }
 }
 
 /// Batches that become one group.
@@ -160,11 +180,6 @@ impl Journal {
         self.spares.len()
     }
 
-    /// Files that hold groups.
-    pub fn files_in_use(&self) -> usize {
-        self.full.len() + 1
-    }
-
     /// The number that a new file gets.
     pub fn next_file_number(&self) -> u64 {
         self.spares.back().map_or(self.next.file, |file| file.number) + 1
@@ -177,6 +192,13 @@ impl Journal {
             "journal files are used in the order of their numbers"
         );
         self.spares.push_back(file);
+    }
+
+    /// The spares that are not of this size: a crash may have left them unfinished.
+    pub fn drop_odd_spares(&mut self, size: u64) -> Vec<File> {
+        // The files after the first odd one go too: numbers must go on rising.
+        let sound = self.spares.iter().take_while(|file| file.size == size).count();
+        self.spares.drain(sound..).collect()
     }
 
     /// The files before `from`, which no recovery needs any more.

@@ -2,10 +2,13 @@
 
 use engine::{Lsn, Millis};
 
-use crate::codec::{Malformed, Reader, checksum, put_number};
+use crate::codec::{Logged, Malformed, Reader, checksum, put_number, put_record};
 use crate::disk::{FileKind, FileName};
 
+use super::bitmap;
 use super::journal::Position;
+use super::rowfile::{self, RowFile};
+use super::segment::{self, Meta};
 
 /// The format of the data directory. Another is refused, in words.
 pub const FORMAT: u32 = 1;
@@ -26,16 +29,24 @@ pub struct Manifest {
     pub generation: u64,
     /// The latest time known when this was written, ms.
     pub now: Millis,
-    /// Where a recovery begins to read the journal.
-    pub journal: Position,
-    /// Small rows up to this batch are in the checkpoint.
-    pub small: Lsn,
-    /// Messages and their deletions up to this batch are in segments.
-    pub messages: Lsn,
+    /// Small rows of the batches before this place are in the checkpoint.
+    pub small: Position,
+    /// Where the journal has the messages and deletions that are not in segments.
+    pub messages: Position,
+    /// Messages and deletions up to this batch are in segments: the group at `messages` may begin before.
+    pub flushed: Lsn,
     /// The journal must reach this batch at least: the files here show what it did.
     pub needs: Lsn,
     /// The number that the next checkpoint, segment or bitmap file gets.
     pub next_file: u64,
+    /// The small rows, save deduplication ids.
+    pub checkpoint: Option<RowFile>,
+    /// Deduplication ids, oldest first.
+    pub dedup: Vec<RowFile>,
+    /// Messages, oldest first.
+    pub segments: Vec<Meta>,
+    /// Deletions of messages that could not be found in their segment, because it is damaged there.
+    pub unresolved: Vec<Logged>,
 }
 
 /// Why a manifest cannot be read.
@@ -59,10 +70,22 @@ impl Manifest {
         let mut body = Vec::new();
         body.extend_from_slice(&self.secret);
         body.extend_from_slice(&self.stamp.to_le_bytes());
-        let Position { file, size, offset, group, lsn } = self.journal;
-        let words = [self.generation, self.now, file, size, offset, group, lsn];
-        for word in words.into_iter().chain([self.small, self.messages, self.needs, self.next_file]) {
-            put_number(&mut body, word);
+        put_number(&mut body, self.generation);
+        put_number(&mut body, self.now);
+        self.small.put(&mut body);
+        self.messages.put(&mut body);
+        put_number(&mut body, self.flushed);
+        put_number(&mut body, self.needs);
+        put_number(&mut body, self.next_file);
+        body.push(self.checkpoint.is_some().into());
+        self.checkpoint.iter().for_each(|file| file.put(&mut body));
+        put_number(&mut body, self.dedup.len() as u64);
+        self.dedup.iter().for_each(|file| file.put(&mut body));
+        put_number(&mut body, self.segments.len() as u64);
+        self.segments.iter().for_each(|segment| segment.put(&mut body));
+        put_number(&mut body, self.unresolved.len() as u64);
+        for Logged { record, spared } in &self.unresolved {
+            put_record(&mut body, record, spared);
         }
         let mut out = Vec::with_capacity(PREFIX + body.len());
         out.extend_from_slice(&MAGIC);
@@ -95,28 +118,74 @@ impl Manifest {
         Manifest::read(&mut Reader::new(body)).map_err(Unreadable::from)
     }
 
+    /// Where a recovery begins to read the journal.
+    pub fn journal(&self) -> Position {
+        if self.small.group <= self.messages.group { self.small } else { self.messages }
+    }
+
+    /// Every file it names, itself and the journal's apart.
+    pub fn files(&self) -> Vec<(FileName, Option<u64>)> {
+        let rows = self.checkpoint.iter().chain(&self.dedup);
+        let mut files: Vec<_> =
+            rows.map(|file| (rowfile::file_name(file.number), Some(file.length))).collect();
+        for segment in &self.segments {
+            files.push((segment::file_name(segment.number), Some(segment.length)));
+            files.extend(segment.bitmap.map(|bitmap| (bitmap::file_name(bitmap.number), None)));
+        }
+        files
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Manifest, Malformed> {
-        let secret = reader.u128()?.to_le_bytes();
-        let stamp = reader.u64()?;
-        let (generation, now) = (reader.number()?, reader.number()?);
-        let journal = Position {
-            file: reader.number()?,
-            size: reader.number()?,
-            offset: reader.number()?,
-            group: reader.number()?,
-            lsn: reader.number()?,
+        let manifest = Manifest {
+            secret: reader.u128()?.to_le_bytes(),
+            stamp: reader.u64()?,
+            generation: reader.number()?,
+            now: reader.number()?,
+            small: Position::read(reader)?,
+            messages: Position::read(reader)?,
+            flushed: reader.number()?,
+            needs: reader.number()?,
+            next_file: reader.number()?,
+            checkpoint: if reader.flag()? { Some(RowFile::read(reader)?) } else { None },
+            dedup: list(reader, RowFile::read)?,
+            segments: list(reader, Meta::read)?,
+            unresolved: list(reader, Reader::record)?,
         };
-        let (small, messages) = (reader.number()?, reader.number()?);
-        let (needs, next_file) = (reader.number()?, reader.number()?);
-        let manifest =
-            Manifest { secret, stamp, generation, now, journal, small, messages, needs, next_file };
         if reader.is_empty() { Ok(manifest) } else { Err(Malformed("manifest")) }
     }
 }
 
+fn list<'a, T>(
+    reader: &mut Reader<'a>,
+    one: impl Fn(&mut Reader<'a>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let count = reader.count()?;
+    (0..count).map(|_| one(reader)).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use engine::MessageKey;
+
+    use super::super::segment::{BitmapRef, Pointer, Span};
     use super::*;
+
+    fn segment() -> Meta {
+        let key = |sequence| MessageKey { queue: engine::QueueId(4), rank: 0, sequence };
+        let pointer = Pointer { offset: 5, length: 6, sum: 7 };
+        Meta {
+            number: 2,
+            length: 4096,
+            count: 3,
+            first: key(1),
+            last: key(9),
+            lsns: (1, 2),
+            index: pointer,
+            lanes: Some(pointer),
+            spans: vec![Span { first: key(1), last: key(9), highest: 9, ordinal: 0, count: 3 }],
+            bitmap: Some(BitmapRef { number: 6, ones: 1 }),
+        }
+    }
 
     fn manifest() -> Manifest {
         Manifest {
@@ -124,11 +193,15 @@ mod tests {
             stamp: 8,
             generation: 7,
             now: 1_700_000_000_000,
-            journal: Position { file: 1, size: 8192, offset: 4096, group: 2, lsn: 3 },
-            small: 4,
-            messages: 5,
+            small: Position { file: 1, size: 8192, offset: 4096, group: 2, lsn: 3 },
+            messages: Position { file: 1, size: 8192, offset: 0, group: 1, lsn: 3 },
+            flushed: 4,
             needs: 6,
             next_file: 10,
+            checkpoint: Some(RowFile { number: 3, length: 512, records: 2, last_minute: 0 }),
+            dedup: vec![RowFile { number: 4, length: 1024, records: 3, last_minute: 28_333_333 }],
+            segments: vec![segment()],
+            unresolved: vec![Logged { record: engine::Record::Drop(engine::QueueId(4)), spared: vec![] }],
         }
     }
 

@@ -3,28 +3,41 @@
 //! A state machine over [`Disk`]: `append` encodes into the gathering group, `poll` takes completions and
 //! submits what comes next.
 
+mod background;
+mod bitmap;
+mod blocks;
+mod cache;
+mod cursor;
 pub mod group;
+mod job;
 mod journal;
+mod load;
 mod manifest;
 mod open;
+mod rowfile;
+mod segment;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use open::{CutTail, OpenError, Report};
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use engine::ids::Secret;
-use engine::{Ask, Batch, Lsn, MessageKey, Millis, Record, Row, RowKey};
+use engine::{Ask, Batch, Lsn, Millis, Record, Row};
 
-use crate::codec::Logged;
-use crate::disk::{Completion, Disk, Failure, Op, Ticket};
-use crate::rows::SmallRows;
-use crate::table::{Entry, Table};
+use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
 use crate::{Event, Room, Stats, Store, Token, UNDURABLE_BYTES};
+use background::{Commit, Counters, Frozen, Running};
+use blocks::{Blocks, Stop, Waiter};
 use journal::{File, Journal};
+use load::{Load, Step};
 use manifest::Manifest;
-use open::{Files, JournalReader, Replay};
+use open::{Files, JournalReader};
+use segment::Segment;
+use state::State;
 
 /// Sizes. The defaults are what a server runs with; tests shrink them.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +46,35 @@ pub struct Options {
     pub journal_file: u64,
     /// Bytes of the first journal file of a new directory, so that a first start is quick.
     pub first_journal_file: u64,
+    /// Bytes of messages and deletions in memory before they are flushed.
+    pub table: usize,
+    /// Bytes of journal that a recovery reads at most, about.
+    pub recovery_bytes: u64,
+    /// Records that a recovery replays at most, about.
+    pub recovery_records: u64,
+    /// Bytes of the block cache.
+    pub cache: usize,
+    /// Bytes of a merged segment at most.
+    pub segment: u64,
+    /// Bytes free below which sends are refused.
+    pub reserve: u64,
+    /// Whether `small_rows` is to show every deduplication id: they are then all kept in memory.
+    pub keep_dedup: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { journal_file: 64 << 20, first_journal_file: 16 << 20 }
+        Options {
+            journal_file: 64 << 20,
+            first_journal_file: 16 << 20,
+            table: 48 << 20,
+            recovery_bytes: 256 << 20,
+            recovery_records: 1_000_000,
+            cache: 32 << 20,
+            segment: 64 << 20,
+            reserve: (2 * 48 + 2 * 64) << 20,
+            keep_dedup: cfg!(debug_assertions),
+        }
     }
 }
 
@@ -61,66 +98,40 @@ pub struct Opened<D> {
 pub struct LogStore<D> {
     disk: D,
     options: Options,
+    manifest: Manifest,
     journal: Journal,
-    rows: Rows,
+    state: State,
+    /// Oldest first; `manifest.segments` in memory.
+    segments: Arc<Vec<Arc<Segment>>>,
+    frozen: Option<Frozen>,
+    blocks: Blocks,
     next: Lsn,
     durable: Lsn,
     tokens: u64,
-    loads: VecDeque<(Token, Ask)>,
+    loads: BTreeMap<Token, Load>,
+    /// Loads that can go on.
+    ready: VecDeque<Token>,
+    /// Loads that gave way to other work.
+    yielded: BTreeMap<Ticket, Token>,
     events: VecDeque<Event>,
+    job: Option<Running>,
+    commit: Option<(Ticket, Commit)>,
     creating: Option<(Ticket, File)>,
+    /// Journal files no longer needed.
+    retired: VecDeque<File>,
+    /// Segments no longer named, whose file stays while a load reads it.
+    doomed: Vec<Arc<FileName>>,
+    /// Layers whose memory is given back little by little.
+    buried: Vec<Arc<crate::layer::Layer>>,
+    free: Option<u64>,
+    asking_free: Option<Ticket>,
+    /// A job found the disk full: none is begun before there is space.
+    lacks_space: bool,
+    /// A flush is due though nothing is full: it frees space.
+    wants_flush: bool,
+    counters: Counters,
     stopping: bool,
     failed: bool,
-}
-
-/// What is in memory.
-#[derive(Debug, Default)]
-struct Rows {
-    small: SmallRows,
-    table: Table,
-    last: Lsn,
-    now: Millis,
-}
-
-impl Rows {
-    fn apply(&mut self, record: Record, spared: &[MessageKey], lsn: Lsn) {
-        match record {
-            Record::Put(row) => {
-                if let Some(Row::Message(key, row, blob)) = self.small.put(row) {
-                    self.table.put(key, Entry { lsn, row, blob });
-                }
-            }
-            Record::Delete(key) => {
-                self.small.delete(&key);
-                if let RowKey::Message(key) = key {
-                    self.table.remove(&key);
-                }
-            }
-            Record::Cut(cut) => {
-                self.small.cut(&cut, spared);
-                self.table.cut(&cut, spared);
-            }
-            Record::Drop(queue) => {
-                self.small.drop_queue(queue);
-                self.table.drop_queue(queue);
-            }
-        }
-    }
-
-    fn end_batch(&mut self, lsn: Lsn, now: Millis) {
-        self.small.forget(now);
-        self.last = lsn;
-        self.now = self.now.max(now);
-    }
-}
-
-impl Replay for Rows {
-    fn batch(&mut self, lsn: Lsn, now: Millis, records: Vec<Logged>) {
-        for Logged { record, spared } in records {
-            self.apply(record, &spared, lsn);
-        }
-        self.end_batch(lsn, now);
-    }
 }
 
 impl<D: Disk> LogStore<D> {
@@ -140,28 +151,65 @@ impl<D: Disk> LogStore<D> {
         };
         manifest.generation += 1;
         report.generation = manifest.generation;
-        let mut rows = Rows { last: manifest.journal.lsn - 1, now: manifest.now, ..Rows::default() };
+        let mut state = State::new(&manifest);
+        state.read_files(&mut files, &manifest, &mut report)?;
+        let segments = open::read_segments(&mut files, &manifest)?;
+        report.segments = segments.len() as u64;
         let reader = JournalReader::open(&mut files, &manifest, &listed)?;
-        let resume = reader.replay(&mut rows, &mut report)?;
+        let resume = reader.replay(&mut state, &mut report)?;
+        if state.last < manifest.needs {
+            let (file, offset) = (journal::file_name(resume.next.file), resume.next.offset);
+            let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
+            return Err(OpenError::Damaged { file, offset, what });
+        }
+        // Nothing was changed so far, so that a directory that is refused is left as it was found.
+        open::sweep(&mut files, &manifest, &listed, &mut report)?;
         write_manifest(&mut files, &manifest)?;
-        let (journal, secret) = (Journal::new(disk.block(), resume), Secret(manifest.secret));
-        let store = LogStore::new(disk, options, journal, rows);
-        let (rows, now) = (store.small_rows(), store.rows.now);
+        let rows: Vec<Row> = state.small.rows().collect();
+        state.small.keep_dedup(options.keep_dedup, &rows);
+        let (now, secret) = (state.now, Secret(manifest.secret));
+        let journal = Journal::new(disk.block(), resume);
+        let mut store = LogStore::new(disk, options, manifest, journal, state, segments);
+        store.counters.records = report.records;
+        store.retire_odd_files(&listed);
         Ok(Opened { store, secret, rows, now, report })
     }
 
-    fn new(disk: D, options: Options, journal: Journal, rows: Rows) -> LogStore<D> {
+    fn new(
+        disk: D,
+        options: Options,
+        manifest: Manifest,
+        journal: Journal,
+        state: State,
+        segments: Vec<Arc<Segment>>,
+    ) -> LogStore<D> {
         LogStore {
             disk,
             options,
+            manifest,
             journal,
-            next: rows.last + 1,
-            durable: rows.last,
-            rows,
+            segments: Arc::new(segments),
+            frozen: None,
+            blocks: Blocks::new(options.cache),
+            next: state.last + 1,
+            durable: state.last,
+            state,
             tokens: 0,
-            loads: VecDeque::new(),
+            loads: BTreeMap::new(),
+            ready: VecDeque::new(),
+            yielded: BTreeMap::new(),
             events: VecDeque::new(),
+            job: None,
+            commit: None,
             creating: None,
+            retired: VecDeque::new(),
+            doomed: Vec::new(),
+            buried: Vec::new(),
+            free: None,
+            asking_free: None,
+            lacks_space: false,
+            wants_flush: false,
+            counters: Counters::default(),
             stopping: false,
             failed: false,
         }
@@ -175,18 +223,70 @@ impl<D: Disk> LogStore<D> {
                 Err(failure) => self.fail("journal", &failure),
             };
         }
-        if let Some((_, file)) = self.creating.take_if(|(creating, _)| *creating == ticket) {
-            match result {
-                Ok(_) => self.journal.add_spare(file),
-                // A full disk is not a failed one: the file is tried again when it is needed.
-                Err(Failure::Full) => {}
-                Err(failure) => self.fail(&file.name().to_string(), &failure),
+        if let Some(token) = self.yielded.remove(&ticket) {
+            return self.ready.push_back(token);
+        }
+        let block = self.disk.block();
+        if let Some((waiters, read)) = self.blocks.take(ticket, &result, block) {
+            return waiters.into_iter().for_each(|waiter| self.arrived(waiter, &read));
+        }
+        for (token, load) in &mut self.loads {
+            if load.take(ticket, &result, block) {
+                return self.ready.push_back(*token);
+            }
+        }
+        self.take_background(ticket, result);
+    }
+
+    /// A block has come, or cannot.
+    fn arrived(&mut self, waiter: Waiter, read: &Result<(), String>) {
+        match (waiter, read) {
+            (Waiter::Load(token), Ok(())) => {
+                // At once: the block is surely still there.
+                self.drive(token);
+            }
+            (Waiter::Load(token), Err(what)) => self.damaged(token, what.clone()),
+            (Waiter::Job, Ok(())) => self.wake_job(),
+            (Waiter::Job, Err(_)) => self.job_met_damage(),
+        }
+    }
+
+    fn damaged(&mut self, token: Token, what: String) {
+        let Some(load) = self.loads.get_mut(&token) else { return };
+        // What lies before the damage can still be answered.
+        if load.is_answered_in_part() {
+            return self.ready.push_back(token);
+        }
+        self.counters.damaged += 1;
+        self.loads.remove(&token);
+        self.events.push_back(Event::Damaged(token, what));
+    }
+
+    fn drive(&mut self, token: Token) {
+        let Some(load) = self.loads.get_mut(&token) else { return };
+        let view = load::View { active: &self.state.active, blocks: &mut self.blocks };
+        match load.drive(&mut self.disk, view) {
+            Step::Done(page) => {
+                self.loads.remove(&token);
+                self.events.push_back(Event::Loaded(token, page));
+            }
+            Step::Stop(Stop::Need(need)) => {
+                self.blocks.read(&mut self.disk, need, Waiter::Load(token));
+            }
+            Step::Stop(Stop::Damaged(what)) => self.damaged(token, what),
+            Step::Fetching => {}
+            Step::Yield => {
+                // Any operation serves: its completion comes when it is this load's turn again.
+                let ticket = self.disk.submit(Op::Free);
+                self.yielded.insert(ticket, token);
             }
         }
     }
 
     fn landed(&mut self, ticket: Ticket) {
+        let before = self.journal.undurable();
         let Some(lsn) = self.journal.landed(ticket) else { return };
+        self.earn(before - self.journal.undurable());
         if lsn > self.durable {
             self.durable = lsn;
             self.events.push_back(Event::Durable(lsn));
@@ -206,23 +306,13 @@ impl<D: Disk> LogStore<D> {
             return;
         }
         self.journal.write(&mut self.disk);
-        if self.journal.spares() == 0 && self.creating.is_none() {
-            self.create_spare();
-        }
         if self.stopping {
             self.journal.seal(&mut self.disk);
         }
-        while let Some((token, ask)) = self.loads.pop_front() {
-            let page = self.rows.table.answer(&ask, self.durable);
-            self.events.push_back(Event::Loaded(token, page));
+        while let Some(token) = self.ready.pop_front() {
+            self.drive(token);
         }
-    }
-
-    fn create_spare(&mut self) {
-        let size = self.options.journal_file.max(self.journal.wanted_size());
-        let file = File { number: self.journal.next_file_number(), size };
-        let ticket = self.disk.submit(Op::Create { file: file.name(), size });
-        self.creating = Some((ticket, file));
+        self.work_in_background();
     }
 }
 
@@ -233,8 +323,11 @@ fn write_manifest<D: Disk>(files: &mut Files<'_, D>, manifest: &Manifest) -> Res
 
 impl<D: Disk> Store for LogStore<D> {
     fn room(&self) -> Room {
-        let bytes = UNDURABLE_BYTES.saturating_sub(self.journal.undurable());
-        Room { bytes, sends_refused: false }
+        let sends_refused = self.lacks_reserve();
+        let left = UNDURABLE_BYTES.saturating_sub(self.journal.undurable());
+        // Where there is no space to flush into, deletions must go on all the same.
+        let bytes = if self.is_overrun() && !sends_refused { 0 } else { left };
+        Room { bytes, sends_refused }
     }
 
     fn next_lsn(&self) -> Lsn {
@@ -244,17 +337,18 @@ impl<D: Disk> Store for LogStore<D> {
     fn append(&mut self, batch: Batch) -> Lsn {
         let lsn = self.next;
         self.next += 1;
+        self.counters.records += batch.records.len() as u64;
         self.journal.begin(lsn, batch.now, batch.records.len());
         for record in batch.records {
             let spared = match &record {
-                Record::Cut(cut) => self.rows.small.spared_by(cut),
+                Record::Cut(cut) => self.state.small.spared_by(cut),
                 _ => Vec::new(),
             };
             self.journal.record(&record, &spared);
-            self.rows.apply(record, &spared, lsn);
+            self.state.apply(record, &spared, lsn);
         }
         self.journal.end();
-        self.rows.end_batch(lsn, batch.now);
+        self.state.end_batch(lsn, batch.now);
         self.pump();
         lsn
     }
@@ -262,7 +356,9 @@ impl<D: Disk> Store for LogStore<D> {
     fn load(&mut self, ask: Ask) -> Token {
         self.tokens += 1;
         let token = Token(self.tokens);
-        self.loads.push_back((token, ask));
+        let frozen = self.frozen.as_ref().map(|frozen| frozen.layer.clone());
+        self.loads.insert(token, Load::new(ask, self.durable, self.segments.clone(), frozen));
+        self.ready.push_back(token);
         token
     }
 
@@ -279,6 +375,8 @@ impl<D: Disk> Store for LogStore<D> {
     fn idle(&mut self) {
         if !self.failed {
             self.journal.seal(&mut self.disk);
+            self.ask_free_if_short();
+            self.flush_if_it_frees();
         }
     }
 
@@ -292,18 +390,10 @@ impl<D: Disk> Store for LogStore<D> {
     }
 
     fn stats(&self) -> Stats {
-        let written = self.journal.written();
-        Stats {
-            groups: written.groups,
-            journal_bytes: written.bytes,
-            payload_bytes: written.payload,
-            undurable_bytes: self.journal.undurable() as u64,
-            table_bytes: self.rows.table.bytes() as u64,
-            ..Stats::default()
-        }
+        self.statistics()
     }
 
     fn small_rows(&self) -> Vec<Row> {
-        self.rows.small.rows().collect()
+        self.state.small.rows().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a data directory: manifest, then the journal from where it begins, to its tail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use engine::ids::Secret;
 use engine::{Lsn, Millis};
@@ -8,9 +9,12 @@ use engine::{Lsn, Millis};
 use crate::codec::{Logged, Malformed, Reader, checksum};
 use crate::disk::{Disk, Failure, FileKind, FileName, Op, Output};
 
+use super::bitmap;
 use super::group::{HEADER, Header, Kind, round_up};
 use super::journal::{File, Position, Resume, file_name};
 use super::manifest::{self, Manifest, Unreadable};
+use super::rowfile::{self, RowFile};
+use super::segment::Segment;
 
 /// Bytes of one read while opening.
 const READ: usize = 4 << 20;
@@ -85,8 +89,8 @@ pub struct Report {
     pub records: u64,
     /// Bytes of journal read as groups.
     pub journal_bytes: u64,
-    /// Small rows read from the checkpoint.
-    pub checkpoint_rows: u64,
+    /// Records read from row files: the checkpoint and the deduplication ids.
+    pub checkpoint_records: u64,
     /// Segments there are.
     pub segments: u64,
     /// Files that nothing named, removed: left by a crash between two steps.
@@ -179,17 +183,88 @@ pub(super) fn create<D: Disk>(
     // Any value serves, so long as no client can know it: a keyed hash of the fresh secret under a
     // purpose of its own.
     let stamp = secret.hash(engine::ids::Purpose::Task, &[b"journal stamp"]) as u64;
+    let start = Position { file: 1, size: first_file, offset: 0, group: 1, lsn: 1 };
     Ok(Manifest {
         secret: secret.0,
         stamp,
         generation: 0,
         now: 0,
-        journal: Position { file: 1, size: first_file, offset: 0, group: 1, lsn: 1 },
-        small: 0,
-        messages: 0,
+        small: start,
+        messages: start,
+        flushed: 0,
         needs: 0,
         next_file: 1,
+        checkpoint: None,
+        dedup: Vec::new(),
+        segments: Vec::new(),
+        unresolved: Vec::new(),
     })
+}
+
+/// Checks that every file is there which the manifest names, and removes those it does not.
+pub(super) fn sweep<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+    listed: &[(FileName, u64)],
+    report: &mut Report,
+) -> Result<(), OpenError> {
+    let named: BTreeMap<FileName, Option<u64>> = manifest.files().into_iter().collect();
+    let there: BTreeMap<FileName, u64> = listed.iter().copied().collect();
+    for (name, length) in &named {
+        let found = *there.get(name).ok_or(OpenError::Missing(*name))?;
+        if let Some(length) = length.filter(|length| *length != found) {
+            let what = format!("it has {found} bytes instead of {length}");
+            return Err(OpenError::Damaged { file: *name, offset: found.min(length), what });
+        }
+    }
+    for (name, _) in listed {
+        let is_data = matches!(name.kind, FileKind::Checkpoint | FileKind::Segment | FileKind::Bitmap);
+        if is_data && !named.contains_key(name) {
+            files.run(*name, Op::Remove { file: *name })?;
+            report.removed.push(*name);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the records of a row file in order.
+pub(super) fn read_rows<D: Disk>(
+    files: &mut Files<'_, D>,
+    file: &RowFile,
+    report: &mut Report,
+    each: impl FnMut(Logged),
+) -> Result<(), OpenError> {
+    let name = rowfile::file_name(file.number);
+    let bytes = files.read(name, file.length)?;
+    let read = rowfile::read(&bytes, file.number, files.block(), each);
+    let records =
+        read.map_err(|damage| OpenError::Damaged { file: name, offset: damage.offset, what: damage.what })?;
+    report.checkpoint_records += records;
+    if records == file.records {
+        return Ok(());
+    }
+    let what = format!("{records} records instead of {}", file.records);
+    Err(OpenError::Damaged { file: name, offset: 0, what })
+}
+
+/// The segments with their deletions.
+pub(super) fn read_segments<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+) -> Result<Vec<Arc<Segment>>, OpenError> {
+    let mut segments = Vec::with_capacity(manifest.segments.len());
+    for meta in &manifest.segments {
+        let mut segment = Segment::new(meta.clone());
+        if let Some(reference) = &meta.bitmap {
+            let name = bitmap::file_name(reference.number);
+            let bytes = files.read(name, 64 + meta.count.div_ceil(64) * 8)?;
+            let bits = bitmap::decode(&bytes, meta.number, meta.count)
+                .map_err(|what| OpenError::Damaged { file: name, offset: 0, what: what.into() })?;
+            segment.deleted = Some(Arc::new(bits));
+        }
+        segments.push(Arc::new(segment));
+    }
+    Ok(segments)
 }
 
 /// Takes what the journal holds.
@@ -218,13 +293,13 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
         listed: &[(FileName, u64)],
     ) -> Result<Self, OpenError> {
         let is_journal =
-            |name: &FileName| name.kind == FileKind::Journal && name.number >= manifest.journal.file;
+            |name: &FileName| name.kind == FileKind::Journal && name.number >= manifest.journal().file;
         let journal: VecDeque<File> = listed
             .iter()
             .filter(|(name, _)| is_journal(name))
             .map(|(name, size)| File { number: name.number, size: *size })
             .collect();
-        let (stamp, generation, at) = (manifest.stamp, manifest.generation, manifest.journal);
+        let (stamp, generation, at) = (manifest.stamp, manifest.generation, manifest.journal());
         let (sealed, full, bytes) = (true, VecDeque::new(), Vec::new());
         let mut reader = JournalReader { files, stamp, generation, journal, at, sealed, full, bytes };
         reader.enter(at)?;

@@ -1,8 +1,10 @@
 //! What a restart finds, after a stop, a crash and damage.
 
+mod model;
+
 use bytes::Bytes;
 use engine::rows::{Head, MessageRow};
-use engine::{MessageKey, QueueId};
+use engine::{MessageKey, Page, QueueId, RowKey};
 
 use super::*;
 use crate::testing::TestDisk;
@@ -14,7 +16,7 @@ pub fn key(sequence: u64) -> MessageKey {
 }
 
 pub fn small() -> Options {
-    Options { journal_file: 16 << 10, first_journal_file: 4 << 10 }
+    Options { journal_file: 16 << 10, first_journal_file: 4 << 10, ..Options::default() }
 }
 
 pub fn send(sequence: u64) -> Batch {
@@ -49,8 +51,6 @@ fn shown(store: &mut LogStore<TestDisk>) -> Vec<u64> {
         .collect();
     pages[0].rows.iter().map(|found| found.key.sequence).collect()
 }
-
-use engine::Page;
 
 #[test]
 fn what_was_durable_is_there_after_a_stop() {

@@ -1,0 +1,171 @@
+//! What happened to messages between two flushes: those put and still there, and what is gone of those
+//! flushed before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::rows::Cut;
+use engine::{MessageKey, QueueId};
+
+use crate::rows::{first_of, last_of};
+use crate::table::{Entry, Table};
+
+/// What a deletion of a flushed message takes in memory, bytes, about.
+const GONE_BYTES: usize = 48;
+
+/// The cuts of one queue, as one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Messages of rank 0 numbered below this are gone.
+    pub arrived_below: u64,
+    /// Messages of other ranks numbered below this are gone.
+    pub delayed_below: u64,
+    /// But these are not.
+    pub spared: BTreeSet<MessageKey>,
+}
+
+impl Mark {
+    /// Whether the message is gone.
+    pub fn takes(&self, key: &MessageKey) -> bool {
+        key.sequence < self.below(key.rank != 0) && !self.spared.contains(key)
+    }
+
+    /// The sequence below which messages are gone: of rank 0, or of the others.
+    pub fn below(&self, delayed: bool) -> u64 {
+        if delayed { self.delayed_below } else { self.arrived_below }
+    }
+
+    /// Whether it may take every message of one kind of rank up to the sequence `highest`.
+    pub fn takes_all(&self, delayed: bool, highest: u64) -> bool {
+        highest < self.below(delayed)
+    }
+
+    fn add(&mut self, cut: &Cut, spared: &[MessageKey]) {
+        // What an earlier cut took stays gone.
+        let spared: Vec<MessageKey> = spared.iter().filter(|key| !self.takes(key)).copied().collect();
+        self.spared.retain(|key| !cut.takes(key));
+        self.spared.extend(spared);
+        self.arrived_below = self.arrived_below.max(cut.arrived_below.unwrap_or(0));
+        self.delayed_below = self.delayed_below.max(cut.delayed_below.unwrap_or(0));
+    }
+}
+
+/// Messages put since the last freeze, and deletions of older ones.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    /// Messages put and still there.
+    pub table: Table,
+    gone: BTreeSet<MessageKey>,
+    marks: BTreeMap<QueueId, Mark>,
+    /// There was a cut since `take_cut`.
+    cut: bool,
+}
+
+impl Layer {
+    /// Whether there was a cut since the last call.
+    pub fn take_cut(&mut self) -> bool {
+        std::mem::take(&mut self.cut)
+    }
+
+    /// Memory it takes, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.table.bytes() + self.gone.len() * GONE_BYTES
+    }
+
+    /// Whether it says of an older message that it is gone.
+    pub fn hides(&self, key: &MessageKey) -> bool {
+        self.gone.contains(key) || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
+    }
+
+    /// Deletions of older messages, one by one, in key order.
+    pub fn gone(&self) -> &BTreeSet<MessageKey> {
+        &self.gone
+    }
+
+    /// Cuts of older messages.
+    pub fn marks(&self) -> &BTreeMap<QueueId, Mark> {
+        &self.marks
+    }
+
+    /// Puts a message. A key is put once: sequences are never reused.
+    pub fn put(&mut self, key: MessageKey, entry: Entry) {
+        self.table.put(key, entry);
+    }
+
+    /// Deletes a message: here, or in what is older.
+    pub fn delete(&mut self, key: MessageKey) {
+        if !self.table.remove(&key) {
+            self.gone.insert(key);
+        }
+    }
+
+    /// Cuts; `spared` are in key order.
+    pub fn cut(&mut self, cut: &Cut, spared: &[MessageKey]) {
+        self.table.cut(cut, spared);
+        self.marks.entry(cut.queue).or_default().add(cut, spared);
+        self.cut = true;
+        self.forget_gone(cut.queue);
+    }
+
+    /// Every message of a queue is gone.
+    pub fn drop_queue(&mut self, queue: QueueId) {
+        self.table.drop_queue(queue);
+        let mark = Mark { arrived_below: u64::MAX, delayed_below: u64::MAX, spared: BTreeSet::new() };
+        self.marks.insert(queue, mark);
+        self.cut = true;
+        self.forget_gone(queue);
+    }
+
+    /// Single deletions that the queue's mark says as well.
+    fn forget_gone(&mut self, queue: QueueId) {
+        let Some(mark) = self.marks.get(&queue) else { return };
+        let keys = self.gone.range(first_of(queue)..=last_of(queue)).filter(|key| mark.takes(key));
+        for key in keys.copied().collect::<Vec<_>>() {
+            self.gone.remove(&key);
+        }
+    }
+
+    /// Gives back memory a little at a time; whether there is more.
+    pub fn shrink(&mut self, entries: usize) -> bool {
+        for _ in 0..entries {
+            if !self.table.pop() && self.gone.pop_first().is_none() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(sequence: u64) -> MessageKey {
+        MessageKey { queue: QueueId(1), rank: 0, sequence }
+    }
+
+    #[test]
+    fn a_message_and_its_deletion_annihilate() {
+        let mut layer = Layer::default();
+        let entry = Entry { lsn: 1, row: Default::default(), blob: Default::default() };
+        layer.put(key(1), entry);
+        layer.delete(key(1));
+        assert_eq!(layer.bytes(), 0);
+        assert!(!layer.hides(&key(1)));
+        layer.delete(key(2));
+        assert!(layer.hides(&key(2)) && !layer.hides(&key(1)));
+    }
+
+    #[test]
+    fn a_later_cut_takes_what_an_earlier_one_spared() {
+        let cut = |below| Cut { queue: QueueId(1), arrived_below: Some(below), delayed_below: None };
+        let mut layer = Layer::default();
+        layer.cut(&cut(5), &[key(2)]);
+        assert!(layer.hides(&key(4)) && !layer.hides(&key(2)) && !layer.hides(&key(5)));
+        layer.cut(&cut(1), &[]);
+        assert!(!layer.hides(&key(2)));
+        layer.cut(&cut(3), &[]);
+        assert!(layer.hides(&key(2)) && layer.hides(&key(4)));
+        layer.drop_queue(QueueId(1));
+        assert!(layer.hides(&key(1 << 60)));
+    }
+}

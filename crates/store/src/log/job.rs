@@ -1,0 +1,82 @@
+//! Work in the background, one job at a time, in steps that end with an operation of the disk.
+
+pub mod checkpoint;
+pub mod flush;
+pub mod merge;
+
+use engine::Lsn;
+
+use crate::disk::{Op, Output};
+use crate::rows::SmallRows;
+
+use super::blocks::{Blocks, Stop};
+
+/// Bytes written by one step, about.
+pub const STEP: usize = 256 << 10;
+
+/// What a step looks at beside the job itself.
+pub struct View<'a> {
+    /// The small rows as they are now.
+    pub small: &'a SmallRows,
+    /// Blocks of segments.
+    pub blocks: &'a mut Blocks,
+    /// The disk's block.
+    pub block: usize,
+    /// The last batch appended.
+    pub last: Lsn,
+}
+
+/// What a job needs to go on.
+#[derive(Debug)]
+pub enum Next {
+    /// This operation done; a read's bytes are given to the next step.
+    Io(Op),
+    /// Another step, when it suits.
+    Again,
+    /// This batch durable.
+    Durable(Lsn),
+    /// Nothing: its files are complete, the manifest may name them.
+    Done,
+}
+
+/// A job.
+#[derive(Debug)]
+pub enum Job {
+    /// The frozen layer becomes a segment and bitmaps.
+    Flush(Box<flush::Flush>),
+    /// The small rows become a file.
+    Checkpoint(Box<checkpoint::Checkpoint>),
+    /// Segments become one.
+    Merge(Box<merge::Merge>),
+}
+
+impl Job {
+    /// Goes on; `read` are the bytes of the read it asked for, if it did.
+    pub fn step(&mut self, view: View<'_>, read: Option<Output>) -> Result<Next, Stop> {
+        match self {
+            Job::Flush(flush) => flush.step(view),
+            Job::Checkpoint(checkpoint) => Ok(checkpoint.step(view)),
+            Job::Merge(merge) => merge.step(view, read),
+        }
+    }
+
+    /// The number after those of its files, if it began with `first`.
+    pub fn next_file(&self, first: u64) -> u64 {
+        match self {
+            Job::Flush(flush) => flush.next_file(),
+            Job::Checkpoint(checkpoint) => checkpoint.next_file(),
+            Job::Merge(_) => first + 1,
+        }
+    }
+
+    /// A block it needed is damaged. Whether it goes on without.
+    pub fn pass_over_damage(&mut self) -> bool {
+        match self {
+            Job::Flush(flush) => {
+                flush.pass_over_damage();
+                true
+            }
+            Job::Checkpoint(_) | Job::Merge(_) => false,
+        }
+    }
+}

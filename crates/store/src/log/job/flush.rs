@@ -1,0 +1,302 @@
+//! The frozen layer becomes durable without the journal: its messages as a segment, its deletions as bitmaps.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use engine::rows::Cut;
+use engine::{Lsn, MessageKey, QueueId, Record, RowKey};
+
+use crate::codec::Logged;
+use crate::disk::Op;
+use crate::layer::{Layer, Mark};
+use crate::log::bitmap;
+use crate::log::blocks::{Blocks, Stop};
+use crate::log::journal::Position;
+use crate::log::segment::{BitmapRef, Bits, Builder, Index, Meta, Segment, Span, entry_at, file_name};
+use crate::rows::{first_of, last_of};
+
+use super::{Next, STEP, View};
+
+/// Leaves searched in one step.
+const LEAVES: usize = 32;
+
+/// The job.
+#[derive(Debug)]
+pub struct Flush {
+    /// What is flushed.
+    pub frozen: Arc<Layer>,
+    /// The last batch in it.
+    pub upto: Lsn,
+    /// Where the journal goes on after it.
+    pub position: Position,
+    /// The first batch in it.
+    first: Lsn,
+    stage: Stage,
+    builder: Option<Builder>,
+    after: Bound<MessageKey>,
+    /// The segment that was written, if a message was left.
+    pub written: Option<Meta>,
+    /// Segments whose deletions are still to be found, oldest first.
+    targets: VecDeque<(usize, Arc<Segment>)>,
+    target: Option<Target>,
+    /// The segments with new deletions.
+    pub changed: Vec<Changed>,
+    bitmaps: usize,
+    next_file: u64,
+    /// Deletions whose messages could not be found for damage.
+    pub unresolved: Vec<Logged>,
+}
+
+/// A segment with new deletions.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its place in the list of segments.
+    pub place: usize,
+    /// What it was.
+    pub segment: Arc<Segment>,
+    /// Its deletions, old and new.
+    pub bits: Arc<Bits>,
+    /// The file that has them; none if everything is deleted.
+    pub bitmap: Option<BitmapRef>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Write,
+    Sync,
+    Resolve,
+    Bitmaps,
+    Wait,
+    Done,
+}
+
+/// A segment whose deletions are being found.
+#[derive(Debug)]
+struct Target {
+    place: usize,
+    segment: Arc<Segment>,
+    bits: Bits,
+    index: Option<Arc<Index>>,
+    /// Numbers of the leaves to search.
+    leaves: VecDeque<usize>,
+}
+
+impl Flush {
+    /// Flushes `frozen`, whose batches are `first` to `upto`. Files are numbered from `next_file` on.
+    pub fn new(
+        frozen: Arc<Layer>,
+        (first, upto): (Lsn, Lsn),
+        position: Position,
+        segments: &[Arc<Segment>],
+        next_file: u64,
+        block: usize,
+    ) -> Flush {
+        let builder = (!frozen.table.is_empty()).then(|| Builder::new(next_file, block));
+        let targets = segments.iter().cloned().enumerate();
+        Flush {
+            upto,
+            position,
+            first,
+            stage: if builder.is_some() { Stage::Write } else { Stage::Resolve },
+            next_file: next_file + u64::from(builder.is_some()),
+            builder,
+            after: Bound::Unbounded,
+            written: None,
+            targets: targets.filter(|(_, segment)| concerns(&frozen, segment)).collect(),
+            target: None,
+            changed: Vec::new(),
+            bitmaps: 0,
+            unresolved: Vec::new(),
+            frozen,
+        }
+    }
+
+    /// The number for the next file.
+    pub fn next_file(&self) -> u64 {
+        self.next_file
+    }
+
+    pub(super) fn step(&mut self, view: View<'_>) -> Result<Next, Stop> {
+        match self.stage {
+            Stage::Write => Ok(self.write()),
+            Stage::Sync => {
+                self.stage = Stage::Resolve;
+                let number = self.written.as_ref().map_or(0, |meta| meta.number);
+                Ok(Next::Io(Op::Sync { file: file_name(number) }))
+            }
+            Stage::Resolve => self.resolve(view.blocks),
+            Stage::Bitmaps => Ok(self.write_bitmap()),
+            Stage::Wait => {
+                self.stage = Stage::Done;
+                Ok(Next::Durable(self.upto))
+            }
+            Stage::Done => Ok(Next::Done),
+        }
+    }
+
+    fn write(&mut self) -> Next {
+        let last = MessageKey { queue: QueueId(u64::MAX), rank: u64::MAX, sequence: u64::MAX };
+        let builder = self.builder.as_mut().expect("there is one in this stage");
+        for (key, entry) in self.frozen.table.after(self.after, last) {
+            builder.add(*key, &entry.row, &entry.blob);
+            self.after = Bound::Excluded(*key);
+            if builder.waiting() >= STEP {
+                let (offset, data) = builder.take();
+                let file = file_name(self.next_file - 1);
+                return Next::Io(Op::Write { file, offset, data, sync: false });
+            }
+        }
+        let builder = self.builder.take().expect("there is one in this stage");
+        let finished = builder.finish((self.first, self.upto));
+        let file = file_name(finished.meta.number);
+        self.written = Some(finished.meta);
+        self.stage = Stage::Sync;
+        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
+    }
+
+    fn resolve(&mut self, blocks: &mut Blocks) -> Result<Next, Stop> {
+        for _ in 0..LEAVES {
+            if self.target.is_none() {
+                let Some((place, segment)) = self.targets.pop_front() else {
+                    self.stage = Stage::Bitmaps;
+                    return Ok(Next::Again);
+                };
+                self.target = Some(Target::new(place, segment, &self.frozen));
+            }
+            let target = self.target.as_mut().expect("set above");
+            if target.is_done(&self.frozen, blocks)? {
+                let target = self.target.take().expect("set above");
+                if target.bits.ones() > target.segment.meta.count - target.segment.live() {
+                    let Target { place, segment, bits, .. } = target;
+                    self.changed.push(Changed { place, segment, bits: Arc::new(bits), bitmap: None });
+                }
+            }
+        }
+        Ok(Next::Again)
+    }
+
+    fn write_bitmap(&mut self) -> Next {
+        while let Some(Changed { segment, bits, bitmap: reference, .. }) = self.changed.get_mut(self.bitmaps)
+        {
+            self.bitmaps += 1;
+            if bits.ones() < segment.meta.count {
+                *reference = Some(BitmapRef { number: self.next_file, ones: bits.ones() });
+                self.next_file += 1;
+                let file = bitmap::file_name(self.next_file - 1);
+                return Next::Io(Op::Replace { file, data: bitmap::encode(segment.meta.number, bits) });
+            }
+        }
+        self.stage = Stage::Wait;
+        Next::Again
+    }
+
+    /// A leaf or an index could not be read: the deletions there are remembered as they are.
+    pub(super) fn pass_over_damage(&mut self) {
+        let Some(target) = &mut self.target else { return };
+        let (from, to) = target.skip();
+        for key in self.frozen.gone().range(from..=to) {
+            let record = Record::Delete(RowKey::Message(*key));
+            self.unresolved.push(Logged { record, spared: Vec::new() });
+        }
+        for (queue, mark) in self.frozen.marks() {
+            if first_of(*queue) <= to && last_of(*queue) >= from {
+                let (arrived_below, delayed_below) = (Some(mark.arrived_below), Some(mark.delayed_below));
+                let record = Record::Cut(Cut { queue: *queue, arrived_below, delayed_below });
+                self.unresolved.push(Logged { record, spared: mark.spared.iter().copied().collect() });
+            }
+        }
+    }
+}
+
+/// Whether a layer may delete something of a segment.
+fn concerns(layer: &Layer, segment: &Segment) -> bool {
+    let meta = &segment.meta;
+    let marks = layer.marks().range(meta.first.queue..=meta.last.queue);
+    layer.gone().range(meta.first..=meta.last).next().is_some() || marks.count() > 0
+}
+
+impl Target {
+    fn new(place: usize, segment: Arc<Segment>, layer: &Layer) -> Target {
+        let none = || Bits::new(segment.meta.count);
+        let mut bits = segment.deleted.as_deref().cloned().unwrap_or_else(none);
+        for span in &segment.meta.spans {
+            if layer.marks().get(&span.queue()).is_some_and(|mark| takes_all(mark, span)) {
+                (span.ordinal..span.ordinal + span.count).for_each(|ordinal| bits.set(ordinal));
+            }
+        }
+        Target { place, segment, bits, index: None, leaves: VecDeque::new() }
+    }
+
+    /// Searches the next leaf; whether there is none left.
+    fn is_done(&mut self, layer: &Layer, blocks: &mut Blocks) -> Result<bool, Stop> {
+        let index = match &self.index {
+            Some(index) => index.clone(),
+            None => {
+                if self.ranges(layer).next().is_none() {
+                    return Ok(true);
+                }
+                let index = blocks.index(&self.segment)?;
+                let numbers: BTreeSet<usize> =
+                    self.ranges(layer).flat_map(|(from, to)| index.find(&from)..=index.find(&to)).collect();
+                self.leaves = numbers.into_iter().collect();
+                self.index = Some(index.clone());
+                index
+            }
+        };
+        let Some(leaf) = self.leaves.front().and_then(|number| index.leaves.get(*number)) else {
+            return Ok(true);
+        };
+        let bytes = blocks.leaf(&self.segment, leaf.leaf)?;
+        let (mut at, mut ordinal) = (0, leaf.ordinal);
+        while let Some((entry, after)) =
+            entry_at(&bytes, at).map_err(|wrong| Stop::Damaged(format!("{}: {wrong}", self.segment.file)))?
+        {
+            if layer.hides(&entry.key) {
+                self.bits.set(ordinal);
+            }
+            (at, ordinal) = (after, ordinal + 1);
+        }
+        self.leaves.pop_front();
+        Ok(false)
+    }
+
+    /// Ranges of keys in which messages of this segment may be gone, those apart that `new` has dealt with.
+    fn ranges<'a>(&'a self, layer: &'a Layer) -> impl Iterator<Item = (MessageKey, MessageKey)> + 'a {
+        let meta = &self.segment.meta;
+        let whole = meta.spans.is_empty().then_some((meta.first, meta.last));
+        let spans = meta.spans.iter().map(|span| (span.first, span.last));
+        let gone = spans.chain(whole).flat_map(|(first, last)| layer.gone().range(first..=last));
+        let spans = meta.spans.iter().filter_map(|span| {
+            let mark = layer.marks().get(&span.queue())?;
+            let below = mark.below(span.is_delayed());
+            let is_cut = !takes_all(mark, span) && below > 0;
+            let last = MessageKey { sequence: below, ..span.first };
+            let to = if span.is_delayed() { span.last } else { span.last.min(last) };
+            (is_cut && span.first <= to).then_some((span.first, to))
+        });
+        let queues = layer.marks().range(meta.first.queue..=meta.last.queue);
+        let queues = queues.filter(|_| meta.spans.is_empty());
+        let queues =
+            queues.map(|(queue, _)| (first_of(*queue).max(meta.first), last_of(*queue).min(meta.last)));
+        gone.map(|key| (*key, *key)).chain(spans).chain(queues)
+    }
+
+    /// Passes over the leaf that could not be read, or over all of them; the keys that lie there.
+    fn skip(&mut self) -> (MessageKey, MessageKey) {
+        let meta = &self.segment.meta;
+        let Some(index) = &self.index else {
+            self.index = Some(Arc::default());
+            return (meta.first, meta.last);
+        };
+        let Some(number) = self.leaves.pop_front() else { return (meta.first, meta.last) };
+        let first = index.leaves.get(number).map_or(meta.first, |leaf| leaf.first);
+        (first, index.leaves.get(number + 1).map_or(meta.last, |leaf| leaf.first))
+    }
+}
+
+/// Whether a mark takes every message of a span.
+fn takes_all(mark: &Mark, span: &Span) -> bool {
+    let spared = mark.spared.range(span.first..=span.last).next().is_some();
+    mark.takes_all(span.is_delayed(), span.highest) && !spared
+}
