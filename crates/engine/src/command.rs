@@ -197,8 +197,8 @@ pub struct Undo {
     pub key: MessageKey,
     /// The nonce of the handle nobody saw. If a newer one exists, nothing is undone.
     pub nonce: u64,
-    /// The row before.
-    pub before: Option<Touched>,
+    /// The row before; of an untouched message, one that says what its message row says.
+    pub before: Touched,
 }
 
 /// What the engine decided. Records were applied to the view and belong to the moment's batch.

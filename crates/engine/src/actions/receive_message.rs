@@ -117,6 +117,7 @@ fn pick(queue: &mut Queue, turn: &mut Turn, most: usize) -> Vec<Pick> {
     let (target, dead_after) = target.map(|(id, redrive)| (id, redrive.max_receive_count)).unzip();
     loop {
         let plan = queue.plan(turn.now, most, dead_after, u64::MAX);
+        queue.next_due = plan.undue;
         for (key, sent) in plan.expired {
             expire(queue, turn, key, sent);
         }
@@ -144,12 +145,13 @@ fn deliver(queue: &mut Queue, turn: &mut Turn, poll: &Poll, picks: Vec<Pick>) ->
     let mut undo = Vec::with_capacity(picks.len());
     for (key, before, entry) in picks {
         let nonce = turn.entropy.draw();
-        let touched = received(turn.now, deadline, nonce, before, &entry);
         if before.is_none()
             && let Some(record) = queue.leave_due(&key, entry.row.sent)
         {
             turn.emit(queue, record);
         }
+        let before = before.unwrap_or_else(|| untouched(&entry));
+        let touched = received(turn.now, deadline, nonce, before);
         turn.emit(queue, Record::Put(Row::Touched(key, touched)));
         undo.push(Undo { key, nonce, before });
         deliveries.push(delivery(queue, turn, key, &touched, entry));
@@ -164,16 +166,20 @@ fn deliver(queue: &mut Queue, turn: &mut Turn, poll: &Poll, picks: Vec<Pick>) ->
     done(queue, deliveries, undo)
 }
 
-fn received(now: Millis, deadline: Millis, nonce: u64, before: Option<Touched>, entry: &Entry) -> Touched {
+/// What a message is before its first receive here.
+pub fn untouched(entry: &Entry) -> Touched {
     let row = &entry.row;
-    let before = before.unwrap_or(Touched {
+    Touched {
         receive_count: row.receive_count,
         received_before: row.receive_count,
         first_received: row.first_received,
         lane: row.lane,
         retained_from: row.retained_from,
         ..Touched::default()
-    });
+    }
+}
+
+fn received(now: Millis, deadline: Millis, nonce: u64, before: Touched) -> Touched {
     let first_received = if before.first_received == 0 { now } else { before.first_received };
     Touched {
         receive_count: before.receive_count.saturating_add(1),
@@ -252,17 +258,7 @@ pub fn undo(queue: &mut Queue, turn: &mut Turn, undo: &[Undo]) {
         if touched.nonce != one.nonce || touched.leaving.is_some() {
             continue;
         }
-        // A message that was untouched is one that returned with the count it came with.
-        let fresh = Touched {
-            receive_count: touched.received_before,
-            first_received: 0,
-            last_received: 0,
-            deadline: turn.now,
-            nonce: 0,
-            ..touched
-        };
-        let before =
-            one.before.map_or(fresh, |before| Touched { deadline: before.deadline.min(turn.now), ..before });
+        let before = Touched { deadline: one.before.deadline.min(turn.now), ..one.before };
         turn.emit(queue, Record::Put(Row::Touched(one.key, before)));
     }
 }

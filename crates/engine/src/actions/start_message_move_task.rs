@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
 
-use crate::actions::receive_message::{expire, in_range};
+use crate::actions::receive_message::{expire, in_range, untouched};
 use crate::catalogue::Catalogue;
 use crate::command::Decision;
 use crate::errors::{Code, Error};
@@ -214,14 +214,6 @@ fn target(catalogue: &Catalogue, task: &TaskRow, entry: &Entry) -> Result<QueueI
 }
 
 fn leaving(touched: Option<Touched>, entry: &Entry, target: QueueId) -> Touched {
-    let row = &entry.row;
-    let before = touched.unwrap_or(Touched {
-        receive_count: row.receive_count,
-        received_before: row.receive_count,
-        first_received: row.first_received,
-        lane: row.lane,
-        retained_from: row.retained_from,
-        ..Touched::default()
-    });
+    let before = touched.unwrap_or_else(|| untouched(entry));
     Touched { leaving: Some(Leaving { target, renewed: true }), ..before }
 }

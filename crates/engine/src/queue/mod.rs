@@ -71,6 +71,8 @@ pub struct Queue {
     pub next_expiry: Millis,
     /// When a running move task may next move something, ms.
     pub next_task_step: Millis,
+    /// When the latest look found that the next FIFO message falls due, ms.
+    pub next_due: Option<Millis>,
     /// Up to when time has been seen to pass, ms.
     pub advanced: Millis,
     /// The last batch that changed or was read from this view.
@@ -110,6 +112,7 @@ impl Queue {
             counted_bytes: 0,
             next_expiry: recovered,
             next_task_step: 0,
+            next_due: None,
             advanced: 0,
             last_lsn: 0,
             stale: Vec::new(),
@@ -280,6 +283,7 @@ impl Queue {
         }
         self.forget_due(now);
         self.stirred |= self.window.fell_due(self.advanced, now);
+        self.stirred |= self.next_due.is_some_and(|at| at > self.advanced && at <= now);
         self.advanced = self.advanced.max(now);
         self.dedup.advance(now);
         let id = self.id();
@@ -352,7 +356,7 @@ impl Queue {
             // A second's messages are read at its beginning; those of the running one are in the window.
             false => self.due.next_after(now / SECOND + 1).map(|second| (second - 1) * SECOND),
         };
-        [self.touched.next_return(), self.window.next_offer(now), due]
+        [self.touched.next_return(), self.window.next_offer(now), due, self.next_due.filter(|at| *at > now)]
             .into_iter()
             .flatten()
             .map(|at| at.max(now + 1))

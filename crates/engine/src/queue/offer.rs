@@ -51,6 +51,8 @@ pub struct Plan {
     pub expired: Vec<(MessageKey, Option<Millis>)>,
     /// Received too often: to move to the dead-letter queue.
     pub dead: Vec<(MessageKey, Touched)>,
+    /// FIFO queues: when the next message that stood at the head of its group falls due, ms.
+    pub undue: Option<Millis>,
     /// Whether the look ended early because it had found enough to do.
     pub bounded: bool,
 }
@@ -83,6 +85,11 @@ impl Queue {
                 plan.expired.push((candidate.key, sent));
                 continue;
             }
+            if let Some(due) = self.undue(&candidate, now) {
+                plan.undue = Some(plan.undue.map_or(due, |before| before.min(due)));
+                held_back = lane;
+                continue;
+            }
             match (candidate.touched, dead_after, candidate.entry) {
                 (Some(touched), Some(limit), _) if candidate.received_here() >= limit => {
                     plan.dead.push((candidate.key, touched));
@@ -92,6 +99,13 @@ impl Queue {
             }
         }
         plan
+    }
+
+    /// When an untouched FIFO message falls due, if that is ahead: a page that passes over a group may have taken
+    /// the cursor past it.
+    fn undue(&self, candidate: &Candidate, now: Millis) -> Option<Millis> {
+        let entry = candidate.entry.filter(|_| self.is_fifo() && candidate.touched.is_none())?;
+        Some(entry.row.sent + self.settings.delay).filter(|due| *due > now)
     }
 
     fn candidates(&self, now: Millis) -> Box<dyn Iterator<Item = Candidate<'_>> + '_> {
