@@ -108,6 +108,8 @@ pub struct Pending {
     timeout: Span,
     /// Of an entry each: what was known of the message before.
     before: Vec<Before>,
+    /// Whether nothing else was out at the queue when it began.
+    alone: bool,
     /// The queue's [`Queue::lives`] when it began.
     lives: u64,
     /// Whether the queue existed when it began.
@@ -187,6 +189,11 @@ impl Model {
         self.pending.len()
     }
 
+    /// What all outstanding requests are.
+    pub fn pending_calls(&self) -> Vec<&Call> {
+        self.pending.values().map(|pending| &pending.call).collect()
+    }
+
     /// What an outstanding request is.
     pub fn call(&self, id: u64) -> Option<&Call> {
         self.pending.get(&id).map(|pending| &pending.call)
@@ -217,6 +224,7 @@ impl Model {
             stirs: queue.stirs,
             timeout: queue.timeout(),
             before: Vec::new(),
+            alone: queue.outstanding == 1,
             lives: queue.lives,
             existed: queue.exists,
             sequence: queue.highest_sequence,

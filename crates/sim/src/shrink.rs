@@ -7,9 +7,10 @@ use crate::runner::run;
 /// The smallest run of this seed that was found to fail still, within so many tries.
 pub fn shrink(seed: u64, overrides: &Overrides, mut tries: u32) -> Overrides {
     let mut best = overrides.clone();
+    let kind = run(seed, overrides).failure.map(|why| kind(&why));
     let mut fails = |candidate: &Overrides, tries: &mut u32| {
         *tries = tries.saturating_sub(1);
-        *tries > 0 && run(seed, candidate).failure.is_some()
+        *tries > 0 && run(seed, candidate).failure.map(|why| self::kind(&why)) == kind
     };
     fewer_ops(seed, &mut best, &mut tries, &mut fails);
     for fault in Fault::ALL {
@@ -29,6 +30,11 @@ pub fn shrink(seed: u64, overrides: &Overrides, mut tries: u32) -> Overrides {
     }
     fewer_ops(seed, &mut best, &mut tries, &mut fails);
     best
+}
+
+/// The beginning of a failure's text, without numbers: a smaller run must fail for the same reason.
+pub fn kind(why: &str) -> String {
+    why.chars().filter(|letter| !letter.is_ascii_digit()).take(36).collect()
 }
 
 /// A run of fewer operations begins like the longer one, so halving finds the end of the useful part, roughly:

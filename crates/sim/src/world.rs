@@ -84,6 +84,8 @@ pub struct World {
     undoing: Vec<u64>,
     /// Requests whose client hangs up in the next step.
     hanging_up: Vec<u64>,
+    /// The last ms that had a step, and how many steps without anything new it had.
+    spinning: (u64, u32),
     /// The store was told it is idle since its last append.
     idled: bool,
     /// When the last step with inputs was.
@@ -117,6 +119,7 @@ impl World {
             inputs: Vec::new(),
             undoing: Vec::new(),
             hanging_up: Vec::new(),
+            spinning: (0, 0),
             idled: true,
             last_input: 0,
             full_until: None,

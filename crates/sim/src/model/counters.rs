@@ -23,7 +23,8 @@ impl Model {
         self.queues[queue].counted = visible + hidden + delayed;
         self.check_setting(queue, number("VisibilityTimeout")? * 1_000)?;
         let to = &self.queues[queue];
-        if to.stirs != pending.stirs || to.outstanding > 0 || !to.is_settled() || self.is_fed(queue) {
+        let disturbed = to.stirs != pending.stirs || to.outstanding > 0 || !pending.alone;
+        if disturbed || !to.is_settled() || self.is_fed(queue) {
             return Ok(());
         }
         let when = Span { lo: pending.began.lo, hi: self.now().hi };

@@ -179,11 +179,23 @@ impl Model {
         (queue.forgotten + queue.ghosts + queue.receiving).saturating_sub(message.forgotten_seen)
     }
 
-    /// Whether retention may have taken it.
+    /// Whether retention may have taken it, here or where it may have gone.
     pub fn may_have_expired(&self, message: &Message) -> bool {
         let from =
             if message.moved { message.sent_at.lo } else { message.timestamp.unwrap_or(message.sent_at.lo) };
-        self.now().hi >= from + self.queues[message.home].shortest_retention
+        let here = &self.queues[message.home];
+        let mut retention = here.shortest_retention;
+        if self.may_have_left(message) {
+            let dead = here.policies.iter().flatten().map(|policy| policy.target);
+            let moved = here.moves.iter().flatten().copied();
+            let there = dead.chain(moved).map(|queue| self.queues[queue].shortest_retention).min();
+            retention = retention.min(there.unwrap_or(u64::MAX));
+            if here.moves.contains(&None) {
+                retention =
+                    retention.min(self.queues.iter().map(|it| it.shortest_retention).min().unwrap_or(0));
+            }
+        }
+        self.now().hi >= from.saturating_add(retention)
     }
 
     /// From when on a receive may find it, ms: not before `lo`, certainly from `hi` on.

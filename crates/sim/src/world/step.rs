@@ -14,6 +14,8 @@ use crate::request::{ACCOUNT, REGION, request};
 
 /// The longest time between two steps, us.
 const TICK: u64 = 60_000_000;
+/// Steps in one ms of a server that does not spin.
+const SPINS: u32 = 300;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
 
@@ -104,6 +106,7 @@ impl World {
         self.model.turn(wall);
         self.excuse();
         self.report.steps += 1;
+        self.watch_spinning()?;
         if TRACE.get() {
             let outstanding = self.model.outstanding();
             eprintln!(
@@ -134,6 +137,18 @@ impl World {
         }
         self.take(outputs, &gone)?;
         self.check_laws()
+    }
+
+    /// A step is called for by a client, a completion or a deadline: not hundreds of times in one ms.
+    fn watch_spinning(&mut self) -> Result<(), Violation> {
+        let quiet = self.pending_calls.is_empty() && self.inputs.is_empty();
+        let same = self.spinning.0 == self.now / 1_000;
+        self.spinning = (self.now / 1_000, if same { self.spinning.1 + u32::from(quiet) } else { 0 });
+        if self.spinning.1 > SPINS {
+            let out = self.model.pending_calls();
+            return Err(format!("the node spins: {SPINS} steps in one ms with nothing new; out are {out:?}"));
+        }
+        Ok(())
     }
 
     fn excuse(&mut self) {
