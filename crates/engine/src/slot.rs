@@ -19,6 +19,9 @@ use crate::request::Request;
 use crate::rows::{Batch, Record, Row};
 use crate::turn::{Turn, answer};
 
+/// Bytes that windows may take over their budget while their queues wait for pages.
+const LOADING_SLACK: usize = 16 << 20;
+
 /// The view of a slot's rows.
 #[derive(Debug)]
 pub struct Slot {
@@ -44,6 +47,8 @@ pub struct Slot {
     /// The last batch that removed a queue: what rests on an absence rests on it.
     removed_lsn: Lsn,
     window_bytes: usize,
+    /// Queues whose window holds anything.
+    holding: BTreeSet<QueueId>,
     /// The queue whose window was given up last.
     evicted: QueueId,
 }
@@ -77,6 +82,7 @@ impl Slot {
             sends: Vec::new(),
             removed_lsn: 0,
             window_bytes: 0,
+            holding: BTreeSet::new(),
             evicted: QueueId(0),
         }
     }
@@ -202,6 +208,12 @@ impl Slot {
         })
     }
 
+    /// XXX
+    pub fn view_of(&self, id: QueueId) -> String {
+        let q = &self.queues[&id];
+        format!("{} {:?}\n {:?}\n{:?} {}", self.now, q.window, q.lanes, q.touched, q.wanted)
+    }
+
     /// The counters of a queue at `now`.
     pub fn counters(&mut self, id: QueueId, now: Millis) -> Option<Counters> {
         let queue = self.queues.get_mut(&id)?;
@@ -227,6 +239,10 @@ impl Slot {
         let timer = background::next_timer(queue, self.now).filter(|_| !self.ticks.contains(&id));
         let bytes = queue.window.bytes();
         self.window_bytes = self.window_bytes + bytes - std::mem::replace(&mut queue.counted_bytes, bytes);
+        match bytes {
+            0 => self.holding.remove(&id),
+            _ => self.holding.insert(id),
+        };
         self.set_timer(id, timer);
         self.bound_windows(id);
     }
@@ -242,17 +258,24 @@ impl Slot {
         }
     }
 
-    /// Gives up the windows of other queues, one after the other, until all take no more than they may.
+    /// Gives up the windows of other queues, one after the other, until all take no more than they may. One that
+    /// waits for a page keeps its place while there is slack, or two queues would undo each other's reading.
     fn bound_windows(&mut self, current: QueueId) {
-        let mut looked_at = 0;
-        while self.window_bytes > self.settings.window_bytes && looked_at < self.queues.len() {
+        for _ in 0..self.holding.len() {
+            if self.window_bytes <= self.settings.window_bytes {
+                return;
+            }
+            let spares_loading = self.window_bytes <= self.settings.window_bytes + LOADING_SLACK;
             let after = QueueId(self.evicted.0.saturating_add(1));
-            let next = self.queues.range(after..).next().or_else(|| self.queues.iter().next());
-            let Some(id) = next.map(|(id, _)| *id) else { return };
+            let next = self.holding.range(after..).next().or_else(|| self.holding.first());
+            let Some(id) = next.copied() else { return };
             self.evicted = id;
-            looked_at += 1;
             let Some(queue) = self.queues.get_mut(&id).filter(|_| id != current) else { continue };
+            if spares_loading && queue.window.is_loading() {
+                continue;
+            }
             queue.window.evict(&mut queue.lanes);
+            self.holding.remove(&id);
             let bytes = queue.window.bytes();
             self.window_bytes =
                 self.window_bytes + bytes - std::mem::replace(&mut queue.counted_bytes, bytes);

@@ -70,8 +70,7 @@ impl Lanes {
     /// Changes a lane and puts right what is derived from it.
     fn change<T>(&mut self, lane: Lane, change: impl FnOnce(&mut LaneState) -> T) -> T {
         let state = self.lanes.entry(lane).or_default();
-        let (head, load, skipped, waits) =
-            (state.head(), state.wants_load(), state.skipped(), state.waits());
+        let (head, load, skipped, waits) = (state.head(), state.wants_load(), state.skipped(), state.waits());
         let result = change(state);
         let (new_head, new_load, new_skipped, new_waits) =
             (state.head(), state.wants_load(), state.skipped(), state.waits());
@@ -169,6 +168,11 @@ impl Lanes {
                 });
             });
         }
+    }
+
+    /// The first number that is parked of any lane.
+    pub fn first_parked(&self) -> Option<u64> {
+        self.lanes.values().filter_map(|state| state.parked).map(|parked| parked.first).min()
     }
 
     /// Lanes with something to offer, the one with the oldest message first.

@@ -100,6 +100,8 @@ pub struct Window {
     late: BTreeMap<MessageKey, (Lsn, Entry)>,
     arrived: Cursor,
     delayed: Cursor,
+    /// The second whose delayed messages were last looked for.
+    second_seen: u64,
     /// Every message is numbered below this.
     end: u64,
     /// FIFO queues: the message at the arrived cursor is not offered before, ms.
@@ -147,6 +149,7 @@ impl Window {
             late: BTreeMap::new(),
             arrived: Cursor::new(arrived, unread),
             delayed: Cursor::new(delayed, unread && !fifo),
+            second_seen: 0,
             end: 0,
             gate: 0,
             out: BTreeMap::new(),
@@ -264,6 +267,8 @@ impl Window {
             let Some((at, entry)) = self.pending.remove(&key) else { continue };
             if key.rank > 0 {
                 self.delayed.unread |= key <= self.end_of_second(now);
+                // One sent on a full second may fall due at the very end of what was read.
+                self.delayed.next = self.delayed.next.min(key);
                 // A page that is out was perhaps made before this message was durable.
                 if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
                     out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
@@ -327,8 +332,12 @@ impl Window {
         }
     }
 
-    /// A delayed message may fall due within the running second.
+    /// A delayed message may fall due within the running second: it is read once, at its beginning.
     pub fn delayed_may_be_due(&mut self, now: Millis) {
+        if self.second_seen == now / SECOND {
+            return;
+        }
+        self.second_seen = now / SECOND;
         self.delayed.unread |= self.delayed.next <= self.end_of_second(now);
     }
 
@@ -346,8 +355,9 @@ impl Window {
         self.entries.range(after..).next().is_some_and(|(key, _)| key.rank <= now)
     }
 
+    /// The last key of the running second; `Due` counts what falls due on a full second in the one that ends there.
     fn end_of_second(&self, now: Millis) -> MessageKey {
-        MessageKey { queue: self.queue, rank: now / SECOND * SECOND + SECOND - 1, sequence: u64::MAX }
+        MessageKey { queue: self.queue, rank: now / SECOND * SECOND + SECOND, sequence: u64::MAX }
     }
 
     /// Whether a load that is out or wanted could still find something to offer at `now`.
@@ -571,24 +581,17 @@ impl Window {
 
     /// Gives memory back: everything untouched leaves the window, the cursors go back to it.
     pub fn evict(&mut self, lanes: &mut Lanes) {
-        let rank_0 = self.entries.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| *key);
+        let rank_0 = self.entries.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| key.sequence);
         let delayed = self.entries.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..).next();
-        if let Some((key, _)) = delayed {
-            self.delayed.next = self.delayed.next.min(*key);
+        if let Some(key) = delayed.map(|(key, _)| *key) {
+            self.delayed.next = self.delayed.next.min(key);
             self.delayed.unread = true;
+            self.delayed.load = None;
+            self.let_go(|what| matches!(what, Want::Delayed(..)));
         }
-        if let Some(key) = rank_0 {
-            self.arrived.next = self.arrived.next.min(key);
-            self.arrived.unread = true;
-            lanes.unpark_from(key.sequence);
+        if let Some(sequence) = rank_0 {
+            self.arrived_back_to(sequence, lanes);
         }
-        for out in self.out.values_mut() {
-            out.stale = true;
-        }
-        self.arrived.load = None;
-        self.delayed.load = None;
-        self.arrived.unread |= !self.late.is_empty();
-        self.late.clear();
         for key in self.entries.keys().copied().collect::<Vec<_>>() {
             self.touched(&key, lanes);
         }
@@ -597,13 +600,39 @@ impl Window {
         }
     }
 
+    /// The arrived cursor goes back: all from this number on is unread again, and pages that are out for what
+    /// lies there or behind it would leave a gap.
+    fn arrived_back_to(&mut self, sequence: u64, lanes: &mut Lanes) {
+        self.arrived.next.sequence = self.arrived.next.sequence.min(sequence);
+        self.arrived.unread = true;
+        self.arrived.load = None;
+        self.gate = 0;
+        self.late.clear();
+        lanes.unpark_from(sequence);
+        self.let_go(|what| !matches!(what, Want::Delayed(..)));
+    }
+
+    fn let_go(&mut self, which: impl Fn(&Want) -> bool) {
+        for out in self.out.values_mut().filter(|out| which(&out.what)) {
+            out.stale = true;
+        }
+    }
+
+    /// Whether a page is on its way here.
+    pub fn is_loading(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// The queue's delay changed: what is held is read again under the new one.
     pub fn set_delay(&mut self, delay: Millis, lanes: &mut Lanes) {
         if self.delay != delay {
             self.delay = delay;
             self.gate = 0;
             if self.fifo {
+                // What is parked is not held up by the cursor's gate, so it is given back to the cursor.
+                let first = lanes.first_parked().unwrap_or(self.arrived.next.sequence);
                 self.evict(lanes);
+                self.arrived_back_to(first, lanes);
             }
         }
     }

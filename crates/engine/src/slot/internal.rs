@@ -108,7 +108,9 @@ impl Slot {
             self.window_bytes -= queue.counted_bytes;
             self.set_timer(id, None);
             self.loads.retain(|_, (queue, _)| *queue != id);
-            for set in [&mut self.pending, &mut self.dirty, &mut self.busy, &mut self.ticks] {
+            for set in
+                [&mut self.pending, &mut self.dirty, &mut self.busy, &mut self.ticks, &mut self.holding]
+            {
                 set.remove(&id);
             }
             // Those who wait there are told that it is gone.
