@@ -4,5 +4,6 @@
 mod common;
 mod fifo;
 mod long_poll;
+mod random;
 mod receive;
 mod restart;

@@ -260,6 +260,9 @@ impl World {
             decisions.push(self.slot.execute(&mut moment, &self.catalogue, command, facts, &mut batch));
         }
         self.slot.close(&mut batch, lsn);
+        if let (true, [command], [Decision::Done(done)]) = (self.check, commands, decisions.as_slice()) {
+            self.check_decided(command, done, &batch);
+        }
         self.append(batch);
         decisions
     }
@@ -279,7 +282,7 @@ impl World {
 
     /// Wishes, pages, requests between queues and waiters, until nothing more happens.
     pub fn settle(&mut self) {
-        for _ in 0..10_000 {
+        for _ in 0..3_000 {
             for wish in self.slot.wishes() {
                 match wish {
                     Wish::Load(id, ask) => self.loads.push(Load { id, ask, page: None }),
