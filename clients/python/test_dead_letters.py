@@ -199,3 +199,12 @@ def test_fifo_dead_letters(sqs, new_queue):
     assert bodies(got) == ["0", "1", "2"]
     assert [one["MessageId"] for one in got] == [one["MessageId"] for one in first]
     assert [one["Attributes"]["MessageDeduplicationId"] for one in got] == [one["MessageId"] for one in first]
+
+
+def test_a_queue_may_be_its_own_dead_letter_queue(sqs, queue):
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy(arn_of(sqs, queue))})
+    assert sqs.list_dead_letter_source_queues(QueueUrl=queue)["queueUrls"] == [queue]
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    [first] = receive(sqs, queue, VisibilityTimeout=0)
+    [again] = receive(sqs, queue, VisibilityTimeout=30, WaitTimeSeconds=5)
+    assert again["MessageId"] == first["MessageId"]

@@ -280,3 +280,21 @@ def test_bad_delay(sqs, queue, fails, delay):
 def test_deduplication_id_on_a_standard_queue(sqs, queue, fails):
     with fails("InvalidParameterValue"):
         sqs.send_message(QueueUrl=queue, MessageBody="x", MessageDeduplicationId="d")
+
+
+def test_list_values_are_not_supported(sqs, queue, fails):
+    several = {"a": {"DataType": "String", "StringValue": "x", "StringListValues": ["y"]}}
+    with fails("UnsupportedOperation"):
+        sqs.send_message(QueueUrl=queue, MessageBody="x", MessageAttributes=several)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"Colour": {"DataType": "String", "StringValue": "x"}},
+        {"AWSTraceHeader": {"DataType": "Number", "StringValue": "1"}},
+    ],
+)
+def test_bad_system_attributes(sqs, queue, fails, attribute):
+    with fails("InvalidParameterValue"):
+        sqs.send_message(QueueUrl=queue, MessageBody="x", MessageSystemAttributes=attribute)

@@ -216,3 +216,28 @@ def test_delete_queue(sqs, queue, fails):
         sqs.get_queue_url(QueueName=name)
     with fails("QueueDeletedRecently"):
         sqs.create_queue(QueueName=name)
+
+
+def test_encryption_attributes_are_kept(sqs, queue, fails):
+    def found():
+        names = ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled"]
+        return sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names).get("Attributes", {})
+
+    kms = {"KmsMasterKeyId": "alias/aws/sqs", "KmsDataKeyReusePeriodSeconds": "600"}
+    with fails("InvalidAttributeValue"):
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={**kms, "SqsManagedSseEnabled": "true"})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes=kms)
+    assert found() == {**kms, "SqsManagedSseEnabled": "false"}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
+    assert found() == {"SqsManagedSseEnabled": "true"}
+
+
+def test_tag_limits(sqs, queue, fails):
+    with fails("InvalidParameterValue"):
+        sqs.tag_queue(QueueUrl=queue, Tags={"aws:team": "x"})
+    with fails("InvalidParameterValue"):
+        sqs.tag_queue(QueueUrl=queue, Tags={"k" * 129: "x"})
+    with fails("InvalidParameterValue"):
+        sqs.tag_queue(QueueUrl=queue, Tags={"k": "x" * 257})
+    sqs.tag_queue(QueueUrl=queue, Tags={"k" * 128: "", "a_b.c:d/e=f+g-h@i j": "x" * 256})
+    assert len(sqs.list_queue_tags(QueueUrl=queue)["Tags"]) == 2

@@ -151,3 +151,12 @@ def test_delete_queue_ends_a_long_poll(sqs, queue):
     waiter.join(20)
     assert waiter.ended - since < 2
     assert isinstance(waiter.error, waiter.sqs.exceptions.QueueDoesNotExist) or waiter.messages == []
+
+
+def test_a_handle_of_another_queue(sqs, new_queue, fails):
+    queue, other = new_queue(), new_queue()
+    sqs.send_message(QueueUrl=queue, MessageBody="x")
+    [message] = receive(sqs, queue)
+    with fails("ReceiptHandleIsInvalid", status=404):
+        sqs.delete_message(QueueUrl=other, ReceiptHandle=message["ReceiptHandle"])
+    assert counters(sqs, queue) == (0, 1, 0)
