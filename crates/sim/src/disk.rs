@@ -329,9 +329,10 @@ impl Platter {
     }
 
     fn write(&mut self, name: FileName, offset: u64, data: Vec<u8>, sync: bool) -> Result<(), Failure> {
-        let length = self.files.get(&name).ok_or(Failure::NotFound)?.data.len() as u64;
+        let length = self.length(name);
         let end = offset + data.len() as u64;
         self.need_room(end.saturating_sub(length))?;
+        self.files.entry(name).or_insert_with(|| File::synced(Vec::new()));
         if self.strikes(Fault::WriteError) {
             self.write_in_part(name, offset, &data);
             return Err(Failure::Broken("simulated write-error".into()));

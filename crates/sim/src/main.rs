@@ -90,7 +90,8 @@ fn campaign(arguments: &Arguments) -> ExitCode {
     run_all(arguments.from, arguments.seeds, arguments.jobs, &arguments.overrides, |outcome| {
         let mut all = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         all.0.add(&outcome);
-        if outcome.failure.is_some() {
+        if let Some(why) = &outcome.failure {
+            eprintln!("seed {} failed: {}", outcome.seed, why.chars().take(100).collect::<String>());
             all.1.push(outcome);
         }
         all.1.len() < arguments.most_failures

@@ -42,6 +42,25 @@ pub struct Habits {
     pub rest: u64,
 }
 
+/// Sizes of the store, as in [`store::log::Options`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "described there")]
+pub struct StoreOptions {
+    pub journal_file: u64,
+    pub table: usize,
+    pub recovery_bytes: u64,
+    pub recovery_records: u64,
+    pub cache: usize,
+    pub segment: u64,
+}
+
+impl StoreOptions {
+    /// Bytes free below which sends are refused: room for all that still goes on then.
+    pub fn reserve(&self) -> u64 {
+        2 * self.table as u64 + 2 * self.journal_file
+    }
+}
+
 /// Everything a seed fixes beside the streams of chance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -55,8 +74,8 @@ pub struct Options {
     pub slots: usize,
     /// Bytes of all windows.
     pub window_bytes: usize,
-    /// Bytes of a journal file.
-    pub journal_file: u64,
+    /// The store's sizes.
+    pub store: StoreOptions,
     /// The queues, dead-letter queues first.
     pub queues: Vec<Shape>,
     /// The disk.
@@ -103,7 +122,7 @@ impl Options {
             clients: overrides.clients.map_or(clients, |most| clients.min(most)),
             slots: rng.pick(&[1, 4]),
             window_bytes: rng.pick(&[2_000, 20_000, 64 << 20]),
-            journal_file: rng.pick(&[1, 4, 16]) << 16,
+            store: draw_store(rng),
             queues: draw_queues(rng),
             disk,
             faults,
@@ -130,6 +149,17 @@ fn draw_faults(rng: &mut Rng) -> FaultSet {
         }
     }
     faults
+}
+
+fn draw_store(rng: &mut Rng) -> StoreOptions {
+    StoreOptions {
+        journal_file: rng.pick(&[1, 4, 16]) << 16,
+        table: rng.pick(&[2_000, 30_000, 1 << 20]),
+        recovery_bytes: rng.pick(&[100_000, 1 << 20, 256 << 20]),
+        recovery_records: rng.pick(&[60, 1_000, 1_000_000]),
+        cache: rng.pick(&[10_000, 1 << 20]),
+        segment: rng.pick(&[20_000, 64 << 20]),
+    }
 }
 
 fn draw_habits(rng: &mut Rng) -> Habits {

@@ -93,6 +93,8 @@ pub struct World {
     /// When the disk has room again.
     full_until: Option<Micros>,
     calm: bool,
+    /// Clients wait until all requests that are out are answered.
+    waiting: bool,
     report: Report,
 }
 
@@ -124,6 +126,7 @@ impl World {
             last_input: 0,
             full_until: None,
             calm: false,
+            waiting: false,
             report: Report::default(),
             options,
         }

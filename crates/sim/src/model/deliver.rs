@@ -4,7 +4,7 @@ use base64::Engine as _;
 use engine::reply::ReceivedMessage;
 
 use super::message::{Gone, Sent};
-use super::{Body, Call, Held, MessageAt, Model, Pending, QueueAt, Span, Violation};
+use super::{Body, Call, Held, Message, MessageAt, Model, Pending, QueueAt, Span, Violation};
 
 impl Model {
     pub(super) fn received(
@@ -50,7 +50,8 @@ impl Model {
         attempt: Option<u64>,
         before: &[MessageAt],
     ) -> Result<(), Violation> {
-        if self.messages[at].home != queue {
+        let message = &self.messages[at];
+        if message.home != queue || message.id.is_some_and(|id| id != received.message_id) {
             self.arrive(at, queue, received)?;
         }
         self.check_presence(at)?;
@@ -308,13 +309,9 @@ impl Model {
     /// A message known to be elsewhere turns up here: only a redrive policy or a move task may have brought it.
     fn arrive(&mut self, at: MessageAt, queue: QueueAt, received: &ReceivedMessage) -> Result<(), Violation> {
         let message = &self.messages[at];
-        let from = &self.queues[message.home];
         let renewed = message.id.is_some_and(|id| id != received.message_id);
-        let count = message.count.hi + self.uncounted(message);
-        let dead = |policy: &super::Policy| policy.target == queue && count >= policy.most;
-        let by_policy = !renewed && from.policies.iter().flatten().any(dead);
-        let by_task = from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
-        if !by_policy && !by_task {
+        let by_policy = !renewed && self.dead_letters(message).any(|target| target == queue);
+        if !by_policy && !self.may_be_moved_to(message, queue) {
             return Err(format!("it is in queue {}, and nothing took it there", self.queues[queue].name));
         }
         if message.visible.lo > self.now().hi {
@@ -344,6 +341,30 @@ impl Model {
         }
         message.solid = message.count.lo;
         Ok(())
+    }
+
+    /// The dead-letter queues it may have gone to.
+    fn dead_letters<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = QueueAt> + 'a {
+        let count = message.count.hi + self.uncounted(message);
+        let policies = self.queues[message.home].policies.iter().flatten();
+        policies.filter(move |policy| count >= policy.most).map(|policy| policy.target)
+    }
+
+    /// Whether move tasks may have taken it there, from where it was or from a dead-letter queue it may have
+    /// gone to in between.
+    fn may_be_moved_to(&self, message: &Message, queue: QueueAt) -> bool {
+        let mut reached: Vec<QueueAt> = self.dead_letters(message).chain([message.home]).collect();
+        let mut next = 0;
+        while let Some(&from) = reached.get(next) {
+            next += 1;
+            for to in &self.queues[from].moves {
+                if to.is_none_or(|to| to == queue) {
+                    return true;
+                }
+                reached.extend(to.filter(|to| !reached.contains(to)));
+            }
+        }
+        false
     }
 
     fn leave(&mut self, at: MessageAt) {

@@ -28,22 +28,19 @@ impl World {
         self.settle()
     }
 
-    /// Until every request is answered.
+    /// Until every request is answered; clients wait.
     fn settle(&mut self) -> Result<(), Violation> {
-        let calm = std::mem::replace(&mut self.calm, true);
+        self.waiting = true;
         let since = self.now;
         while self.model.outstanding() > 0 || !self.inputs.is_empty() || !self.pending_calls.is_empty() {
             self.now = self.now.max(self.next_time());
             self.step()?;
             if self.now > since + STUCK {
-                return Err(format!(
-                    "after {} s there is still no reply to {:?}",
-                    STUCK / 1_000_000,
-                    self.model
-                ));
+                let out = self.model.pending_calls();
+                return Err(format!("after {} s there is still no reply to {out:?}", STUCK / 1_000_000));
             }
         }
-        self.calm = calm;
+        self.waiting = false;
         Ok(())
     }
 

@@ -21,10 +21,7 @@ impl World {
             self.disk.heal();
         }
         for attempt in 0.. {
-            let options = store::log::Options {
-                journal_file: self.options.journal_file,
-                first_journal_file: self.options.journal_file,
-            };
+            let options = self.store_options();
             match LogStore::open(self.disk.clone(), options, self.secret) {
                 Ok(opened) => {
                     self.start(opened);
@@ -34,6 +31,21 @@ impl World {
             }
         }
         unreachable!("it opens or it is a violation")
+    }
+
+    fn store_options(&self) -> store::log::Options {
+        let sizes = &self.options.store;
+        store::log::Options {
+            journal_file: sizes.journal_file,
+            first_journal_file: sizes.journal_file,
+            table: sizes.table,
+            recovery_bytes: sizes.recovery_bytes,
+            recovery_records: sizes.recovery_records,
+            cache: sizes.cache,
+            segment: sizes.segment,
+            reserve: sizes.reserve(),
+            keep_dedup: true,
+        }
     }
 
     fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) {
@@ -120,7 +132,8 @@ impl World {
             self.full_until = None;
         }
         if faults.has(Fault::Full) && self.full_until.is_none() && self.rng.one_in(500) {
-            self.disk.limit(Some(self.rng.pick(&[0, 4_096, 100_000])));
+            let reserve = self.options.store.reserve();
+            self.disk.limit(Some(self.rng.between(0, 2 * reserve)));
             self.full_until = Some(self.now + self.rng.between(1_000, 3_000_000));
         }
         let crashes = faults.has(Fault::PowerCut) || faults.has(Fault::Kill);

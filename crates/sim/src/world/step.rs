@@ -16,6 +16,8 @@ use crate::request::{ACCOUNT, REGION, request};
 const TICK: u64 = 60_000_000;
 /// Steps in one ms of a server that does not spin.
 const SPINS: u32 = 300;
+/// Stops of a node that gets anywhere.
+const STOPS: u64 = 300;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
 
@@ -41,7 +43,7 @@ impl World {
         }
         let clients = self.clients.iter().filter_map(|client| match client.waits {
             Some(_) => client.hangs_up,
-            None => (!self.calm).then_some(client.wakes),
+            None => (!self.calm && !self.waiting).then_some(client.wakes),
         });
         let deadline = self.node.as_ref().and_then(|node| node.next_deadline());
         let deadline = deadline.map(|at| {
@@ -247,7 +249,8 @@ impl World {
         let faults = self.options.faults;
         let failing = [Fault::WriteError, Fault::SyncError, Fault::ReadError, Fault::Rot, Fault::Lost];
         let cause = failing.into_iter().chain([Fault::Misdirected, Fault::ReadRot]).any(|it| faults.has(it));
-        if self.calm || !cause {
+        let often = self.report.marks.get("stopped").is_some_and(|times| *times > STOPS);
+        if self.calm || !cause || often {
             return Err(format!("the node stopped without cause: {why}"));
         }
         self.crash(Crash::Power)
