@@ -4,6 +4,7 @@
 
 use crate::actions::delete_message::{expired, found_forgotten, holds, needs_exists, read};
 use crate::actions::receive_message::in_range;
+use crate::batch::check_ids;
 use crate::command::Decision;
 use crate::errors::{Code, Error};
 use crate::handle::Handle;
@@ -25,8 +26,12 @@ pub fn decide(queue: &mut Queue, turn: &mut Turn, receipt_handle: &str, seconds:
     answer(queue, outcome.map(|()| Reply::ChangeMessageVisibility))
 }
 
-/// Decides a batch entry by entry. The batch's ids are checked before.
+/// Decides a batch entry by entry; what is wrong with the batch as a whole comes first.
 pub fn decide_batch(queue: &mut Queue, turn: &mut Turn, entries: &[VisibilityEntry]) -> Decision {
+    let ids = entries.iter().map(|entry| entry.id.as_str());
+    if let Err(error) = check_ids("ChangeMessageVisibilityBatchRequestEntry", ids) {
+        return answer(queue, Err(error));
+    }
     let handles: Vec<_> = entries.iter().map(|entry| read(queue, turn, &entry.receipt_handle)).collect();
     if let Some(need) = needs_exists(queue, turn, &handles) {
         return need;

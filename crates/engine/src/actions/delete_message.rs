@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>
 
 use crate::asks::Ask;
+use crate::batch::check_ids;
 use crate::command::Decision;
 use crate::errors::{Code, Error};
 use crate::handle::Handle;
@@ -24,8 +25,12 @@ pub fn decide(queue: &mut Queue, turn: &mut Turn, receipt_handle: &str) -> Decis
     answer(queue, outcome.map(|()| Reply::DeleteMessage))
 }
 
-/// Decides a batch entry by entry. The batch's ids are checked before.
+/// Decides a batch entry by entry; what is wrong with the batch as a whole comes first.
 pub fn decide_batch(queue: &mut Queue, turn: &mut Turn, entries: &[DeleteEntry]) -> Decision {
+    let ids = entries.iter().map(|entry| entry.id.as_str());
+    if let Err(error) = check_ids("DeleteMessageBatchRequestEntry", ids) {
+        return answer(queue, Err(error));
+    }
     let handles: Vec<_> = entries.iter().map(|entry| read(queue, turn, &entry.receipt_handle)).collect();
     if let Some(need) = needs_exists(queue, turn, &handles) {
         return need;

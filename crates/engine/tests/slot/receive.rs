@@ -1,6 +1,7 @@
 //! Standard queues: the order messages are offered in, visibility, handles and counts.
 
-use engine::Code;
+use engine::request::{DeleteEntry, VisibilityEntry};
+use engine::{Code, Request};
 
 use crate::common::client::code;
 use crate::common::*;
@@ -230,4 +231,26 @@ fn a_receive_that_nobody_saw_is_taken_back() {
     assert_eq!((again.receive_count, again.first_received), (2, first_received), "back to what it was");
     w.delete("q", &again.receipt_handle).unwrap();
     w.assert_holds("q", &[]);
+}
+
+#[test]
+fn what_is_wrong_with_a_batch_as_a_whole_fails_it() {
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let eleven: Vec<String> = (0..11).map(|id| id.to_string()).collect();
+    for (ids, expected) in [
+        (vec![], Code::EmptyBatchRequest),
+        (eleven, Code::TooManyEntriesInBatchRequest),
+        (ids(&["a b"]), Code::InvalidBatchEntryId),
+        (ids(&["a", "a"]), Code::BatchEntryIdsNotDistinct),
+    ] {
+        let mut w = World::one("q", &[]);
+        let queue_url = || "q".to_owned();
+        let deletes = ids.iter().map(|id| DeleteEntry { id: id.clone(), receipt_handle: "x".to_owned() });
+        let delete = Request::DeleteMessageBatch { queue_url: queue_url(), entries: deletes.collect() };
+        let changes = ids.iter().map(|id| VisibilityEntry { id: id.clone(), ..VisibilityEntry::default() });
+        let change =
+            Request::ChangeMessageVisibilityBatch { queue_url: queue_url(), entries: changes.collect() };
+        assert_eq!(code(w.ask("q", delete)), expected);
+        assert_eq!(code(w.ask("q", change)), expected);
+    }
 }
