@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_bitmap_is_read_back_and_no_flipped_bit_is() {
         let mut bits = Bits::new(130);
-        [0, 64, 129, 129].map(|ordinal| bits.set(ordinal));
+        [0, 64, 129, 129].into_iter().for_each(|ordinal| bits.set(ordinal));
         assert_eq!(bits.ones(), 3);
         let bytes = encode(7, &bits);
         assert_eq!(decode(&bytes, 7, 130), Ok(bits));

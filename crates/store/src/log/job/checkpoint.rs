@@ -145,9 +145,6 @@ impl Checkpoint {
     fn write(&mut self, writer: &mut Writer, last: bool) {
         let (offset, data) = writer.close(last);
         let file = file_name(writer.file.number);
-        self.ready.push_back(Op::Write { file, offset, data, sync: false });
-        if last {
-            self.ready.push_back(Op::Sync { file });
-        }
+        self.ready.push_back(Op::Write { file, offset, data, sync: true });
     }
 }

@@ -64,7 +64,6 @@ pub struct Changed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Write,
-    Sync,
     Resolve,
     Bitmaps,
     Wait,
@@ -120,11 +119,6 @@ impl Flush {
     pub(super) fn step(&mut self, view: View<'_>) -> Result<Next, Stop> {
         match self.stage {
             Stage::Write => Ok(self.write()),
-            Stage::Sync => {
-                self.stage = Stage::Resolve;
-                let number = self.written.as_ref().map_or(0, |meta| meta.number);
-                Ok(Next::Io(Op::Sync { file: file_name(number) }))
-            }
             Stage::Resolve => self.resolve(view.blocks),
             Stage::Bitmaps => Ok(self.write_bitmap()),
             Stage::Wait => {
@@ -144,15 +138,15 @@ impl Flush {
             if builder.waiting() >= STEP {
                 let (offset, data) = builder.take();
                 let file = file_name(self.next_file - 1);
-                return Next::Io(Op::Write { file, offset, data, sync: false });
+                return Next::Io(Op::Write { file, offset, data, sync: true });
             }
         }
         let builder = self.builder.take().expect("there is one in this stage");
         let finished = builder.finish((self.first, self.upto));
         let file = file_name(finished.meta.number);
         self.written = Some(finished.meta);
-        self.stage = Stage::Sync;
-        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
+        self.stage = Stage::Resolve;
+        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: true })
     }
 
     fn resolve(&mut self, blocks: &mut Blocks) -> Result<Next, Stop> {

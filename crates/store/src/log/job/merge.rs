@@ -33,7 +33,6 @@ pub struct Merge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Copy,
-    Sync,
     Done,
 }
 
@@ -77,10 +76,6 @@ impl Merge {
         }
         match self.stage {
             Stage::Copy => self.copy(view.blocks, view.block),
-            Stage::Sync => {
-                self.stage = Stage::Done;
-                Ok(Next::Io(Op::Sync { file: file_name(self.number) }))
-            }
             Stage::Done => Ok(Next::Done),
         }
     }
@@ -126,7 +121,7 @@ impl Merge {
         if builder.waiting() >= STEP {
             let (offset, data) = builder.take();
             self.builder = Some(builder);
-            return Ok(Next::Io(Op::Write { file: file_name(self.number), offset, data, sync: false }));
+            return Ok(Next::Io(Op::Write { file: file_name(self.number), offset, data, sync: true }));
         }
         if self.inputs.iter().all(|input| input.ended && input.ready.is_empty()) {
             return Ok(self.finish(builder));
@@ -144,9 +139,8 @@ impl Merge {
         let first = lsns.clone().map(|(first, _)| first).min().unwrap_or(0);
         let finished = builder.finish((first, lsns.map(|(_, last)| last).max().unwrap_or(0)));
         self.written = Some(finished.meta);
-        self.stage = Stage::Sync;
         let file = file_name(self.number);
-        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
+        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: true })
     }
 }
 

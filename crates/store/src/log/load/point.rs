@@ -50,7 +50,7 @@ impl Search {
 
 /// A row found in memory: there, gone, or not known there.
 enum Known {
-    There(Picked),
+    There(Box<Picked>),
     Gone,
     Unknown,
 }
@@ -60,7 +60,7 @@ fn in_memory(key: MessageKey, with_blob: bool, moment: &Moment, view: &View<'_>)
         match layer.table.get(&key) {
             Some(entry) if entry.lsn <= moment.lsn => {
                 let blob = with_blob.then_some(&entry.blob);
-                return Known::There(Picked::in_memory(key, &entry.row, blob));
+                return Known::There(Box::new(Picked::in_memory(key, &entry.row, blob)));
             }
             Some(_) => return Known::Gone,
             None if layer.hides(&key) => return Known::Gone,
@@ -93,7 +93,7 @@ impl Keys {
     ) -> Result<Option<bool>, Stop> {
         while let Some(key) = self.keys.last().copied() {
             match in_memory(key, self.with_blob, moment, view) {
-                Known::There(picked) => rows.push(picked),
+                Known::There(picked) => rows.push(*picked),
                 Known::Gone => {}
                 Known::Unknown => {
                     if let Some((entry, segment)) = self.search.find(key, &moment.segments, view.blocks)? {

@@ -213,12 +213,12 @@ impl Scan {
     }
 }
 
-fn next_in<'a>(
-    table: &'a Table,
+fn next_in(
+    table: &Table,
     after: Bound<MessageKey>,
     to: MessageKey,
     lsn: engine::Lsn,
     shown: impl Fn(&MessageKey) -> bool,
-) -> Option<(&'a MessageKey, &'a Entry)> {
+) -> Option<(&MessageKey, &Entry)> {
     table.after(after, to).find(|(key, entry)| entry.lsn <= lsn && shown(key))
 }

@@ -234,7 +234,7 @@ fn check(store: &mut LogStore<TestDisk>, batches: &[Batch], work: &mut Work, con
 #[test]
 fn the_store_is_a_map() {
     let mut seen = Stats::default();
-    for seed in 0..12 {
+    for seed in 0..env_seeds(12) {
         let mut work = Work::new(seed);
         let mut batches = Vec::new();
         let mut store = open_tiny(TestDisk::new()).store;
@@ -260,7 +260,7 @@ fn the_store_is_a_map() {
 /// reported durable.
 #[test]
 fn a_crash_leaves_a_prefix_that_holds_all_that_was_durable() {
-    for seed in 0..60 {
+    for seed in 0..env_seeds(60) {
         let mut work = Work::new(1_000 + seed);
         let mut batches: Vec<Batch> = Vec::new();
         let mut disk = TestDisk::new();
@@ -299,7 +299,7 @@ fn a_crash_leaves_a_prefix_that_holds_all_that_was_durable() {
 /// A load is true as of its batch, whatever is flushed and merged while it is out.
 #[test]
 fn a_load_keeps_its_moment() {
-    for seed in 0..10 {
+    for seed in 0..env_seeds(10) {
         let mut work = Work::new(2_000 + seed);
         let mut batches = Vec::new();
         let mut store = open_tiny(TestDisk::new()).store;
@@ -338,4 +338,10 @@ fn a_load_keeps_its_moment() {
             }
         }
     }
+}
+
+/// How many seeds to try: `STORE_SEEDS` times as many as usual.
+fn env_seeds(usual: u64) -> u64 {
+    let factor = std::env::var("STORE_SEEDS").ok().and_then(|factor| factor.parse().ok());
+    usual * factor.unwrap_or(1)
 }
