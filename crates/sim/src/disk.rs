@@ -260,7 +260,12 @@ impl Platter {
     fn complete_next(&mut self) {
         let at = self.next_flight().expect("an operation is out");
         let flight = self.flights.swap_remove(at);
+        let summary = crate::world::is_traced().then(|| summary(&flight.op));
         let result = self.perform(flight.op, flight.covers);
+        if let Some(summary) = summary {
+            let failed = result.as_ref().err();
+            eprintln!("    disk: {summary} {}", failed.map_or(String::new(), |why| format!("{why:?}")));
+        }
         self.ready.push_back(Completion { ticket: flight.ticket, result });
     }
 
@@ -455,7 +460,7 @@ impl Platter {
     fn heal(&mut self) {
         for ((name, sector), truth) in std::mem::take(&mut self.wounds) {
             if let Some(file) = self.files.get_mut(&name) {
-                file.put(sector * SECTOR as u64, &truth);
+                file.restore(sector * SECTOR as u64, &truth);
             }
         }
     }
@@ -533,4 +538,14 @@ impl Platter {
 fn sectors(offset: u64, length: usize) -> std::ops::Range<u64> {
     let end = offset + length as u64;
     offset / SECTOR as u64..end.div_ceil(SECTOR as u64)
+}
+
+fn summary(op: &Op) -> String {
+    match op {
+        Op::Write { file, offset, data, sync } => {
+            format!("write {file} {offset} + {}{}", data.len(), if *sync { " synced" } else { "" })
+        }
+        Op::Replace { file, data } => format!("replace {file} {}", data.len()),
+        other => format!("{other:?}"),
+    }
 }

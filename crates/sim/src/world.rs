@@ -27,6 +27,11 @@ pub fn trace(on: bool) {
     step::TRACE.set(on);
 }
 
+/// Whether they do.
+pub fn is_traced() -> bool {
+    step::TRACE.get()
+}
+
 /// What a seed came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {

@@ -48,6 +48,12 @@ impl File {
         self.data[start..end].copy_from_slice(bytes);
     }
 
+    /// Bytes are again what a write that was acknowledged as durable had made of them.
+    pub fn restore(&mut self, offset: u64, bytes: &[u8]) {
+        self.put(offset, bytes);
+        self.synced_length = self.synced_length.max(offset as usize + bytes.len());
+    }
+
     /// A completed write.
     pub fn write(&mut self, offset: u64, after: Vec<u8>, sync: bool) {
         self.writes += 1;

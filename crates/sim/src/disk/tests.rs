@@ -111,6 +111,19 @@ fn lost_and_misdirected_writes_are_healed_to_what_was_written() {
 }
 
 #[test]
+fn a_healed_file_stays_whole_over_a_power_cut() {
+    let mut disk = made(1, &[Fault::Lost], 1_000_000);
+    let file = FileName { kind: FileKind::Segment, number: 1 };
+    run(&mut disk, Op::Write { file, offset: 0, data: vec![9; SECTOR], sync: false }).unwrap();
+    run(&mut disk, Op::Sync { file }).unwrap();
+    disk.calm();
+    disk.heal();
+    disk.crash(Crash::Power);
+    let read = Op::Read { file, offset: 0, length: SECTOR };
+    assert_eq!(run(&mut disk, read), Ok(Output::Bytes(vec![9; SECTOR])));
+}
+
+#[test]
 fn rot_changes_one_bit_and_heals() {
     let mut disk = made(1, &[Fault::Rot], 1_000_000);
     run(&mut disk, write(0, 9, true)).unwrap();

@@ -100,6 +100,9 @@ impl World {
         self.node = None;
         self.inputs.clear();
         self.disk.crash(how);
+        if super::is_traced() {
+            eprintln!("crash: {how:?}");
+        }
         let asked = std::mem::take(&mut self.asked);
         let calls: Vec<_> =
             asked.iter().filter_map(|(id, client)| Some((*client, self.model.call(*id)?.clone()))).collect();

@@ -250,7 +250,12 @@ impl World {
         let failing = [Fault::WriteError, Fault::SyncError, Fault::ReadError, Fault::Rot, Fault::Lost];
         let cause = failing.into_iter().chain([Fault::Misdirected, Fault::ReadRot]).any(|it| faults.has(it));
         let often = self.report.marks.get("stopped").is_some_and(|times| *times > STOPS);
-        if self.calm || !cause || often {
+        // An operation may have failed just before the calm, and be told of in it.
+        let late = self.calm && self.report.marks.contains_key("stopped in the calm");
+        if self.calm {
+            self.mark("stopped in the calm");
+        }
+        if late || !cause || often {
             return Err(format!("the node stopped without cause: {why}"));
         }
         self.crash(Crash::Power)
