@@ -1,9 +1,12 @@
-//! The door to the node: an inbox, and the rule that whoever finds nobody at work does the work.
+//! The door to the node: an inbox, and the rule who takes from it.
 //!
-//! No thread belongs to the node. A worker leaves its request in the inbox and, if nobody runs the node,
-//! runs it itself; so do the disk's threads when something is durable. `running` is read and written only
-//! under the inbox's lock, and the runner gives it up only when it has seen the inbox empty under that same
-//! lock: what is left there is always seen by the present runner or makes its owner the next one.
+//! No thread belongs to the node. A worker leaves its request in the inbox and sees to it that a task of the
+//! same worker's runtime runs the node once that worker has nothing else ready: what it read from all its
+//! sockets becomes one turn. A disk thread with a completion does not wait for that: it runs the node itself,
+//! answers what is durable, decides what is in the inbox and begins the next write without a thread being woken.
+//!
+//! What keeps anything from being left behind: `running` and `scheduled` are read and written only under the
+//! inbox's lock, and whenever that is free, an inbox with something in it is running or scheduled.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -48,8 +51,8 @@ pub trait Turns: Send {
 /// A reply with what to undo if nobody sees it.
 pub type Answer = (Result<Reply, Error>, Vec<Undo>);
 
-/// Turns a worker does before it goes back to its sockets and lets the runner task go on.
-const WORKER_TURNS: usize = 16;
+/// Turns a worker does before it goes back to its sockets.
+const WORKER_TURNS: usize = 4;
 /// Turns a disk thread does: the journal's next group may be waiting for the very thread that runs the node.
 const DISK_TURNS: usize = 1;
 
@@ -58,7 +61,7 @@ pub struct Door {
     inbox: Mutex<Inbox>,
     desk: Mutex<Desk>,
     /// Wakes the runner task.
-    handover: Notify,
+    runner: Notify,
     /// Wakes the timer task.
     timer: Notify,
     deadline: AtomicU64,
@@ -71,7 +74,16 @@ struct Inbox {
     arrivals: Vec<Arrival>,
     /// A turn is due although nothing came in: the disk or the clock has something.
     kicked: bool,
+    /// A thread is in [`Door::run`].
     running: bool,
+    /// The runner task was woken and has not begun.
+    scheduled: bool,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.arrivals.is_empty() && !self.kicked
+    }
 }
 
 struct Arrival {
@@ -91,7 +103,7 @@ impl Door {
         Arc::new(Door {
             inbox: Mutex::default(),
             desk: Mutex::new(Desk { node, waiting: HashMap::new() }),
-            handover: Notify::new(),
+            runner: Notify::new(),
             timer: Notify::new(),
             deadline: AtomicU64::new(deadline),
             next_id: AtomicU64::new(1),
@@ -114,7 +126,7 @@ impl Door {
             input: Input::Request { id, principal, region, request },
             reply: Some((id, sender)),
         });
-        self.run_unless_running(inbox, WORKER_TURNS);
+        self.schedule(inbox);
         Pending { door: self.clone(), id, receiver, answered: false }
     }
 
@@ -122,18 +134,20 @@ impl Door {
     pub fn tell(&self, input: Input) {
         let mut inbox = lock(&self.inbox);
         inbox.arrivals.push(Arrival { input, reply: None });
-        self.run_unless_running(inbox, WORKER_TURNS);
+        self.schedule(inbox);
     }
 
     /// The disk has completed something; called on its threads.
     pub fn completed(&self) {
-        self.kick(DISK_TURNS);
+        let mut inbox = lock(&self.inbox);
+        inbox.kicked = true;
+        self.run(inbox, DISK_TURNS);
     }
 
     /// Answers every long poll, and lets none wait any more.
     pub fn stop(&self) {
         self.look(|node| node.stop());
-        self.kick(WORKER_TURNS);
+        self.kick();
     }
 
     /// Looks at the node between two turns.
@@ -141,14 +155,15 @@ impl Door {
         at(lock(&self.desk).node.as_mut())
     }
 
-    /// Runs the node whenever a worker or a disk thread hands it over. Never returns.
-    pub async fn run_handed_over(&self) {
+    /// Runs the node whenever it is scheduled. Never returns.
+    pub async fn run_when_scheduled(&self) {
         loop {
-            self.handover.notified().await;
-            // `running` is still ours: it was handed over with it.
-            while !self.run(WORKER_TURNS) {
-                tokio::task::yield_now().await;
-            }
+            self.runner.notified().await;
+            // Behind everything that is ready on this worker: more requests for the same turn.
+            tokio::task::yield_now().await;
+            let mut inbox = lock(&self.inbox);
+            inbox.scheduled = false;
+            self.run(inbox, WORKER_TURNS);
         }
     }
 
@@ -164,44 +179,47 @@ impl Door {
                 () = self.timer.notified() => {}
             }
             if self.deadline.load(Ordering::SeqCst) <= clock::now() {
-                self.kick(WORKER_TURNS);
+                self.kick();
             }
         }
     }
 
-    fn kick(&self, turns: usize) {
+    /// A turn is due though nothing came in.
+    fn kick(&self) {
         let mut inbox = lock(&self.inbox);
         inbox.kicked = true;
-        self.run_unless_running(inbox, turns);
+        self.schedule(inbox);
     }
 
-    fn run_unless_running(&self, mut inbox: MutexGuard<'_, Inbox>, turns: usize) {
-        if !mem::replace(&mut inbox.running, true) {
+    fn schedule(&self, mut inbox: MutexGuard<'_, Inbox>) {
+        if !inbox.running && !inbox.scheduled {
+            inbox.scheduled = true;
             drop(inbox);
-            if !self.run(turns) {
-                self.handover.notify_one();
-            }
+            self.runner.notify_one();
         }
     }
 
-    /// Turns until the inbox is empty, or this many. The caller has set `running`; if this returns true it
-    /// is no longer set, otherwise it still belongs to the caller.
-    fn run(&self, turns: usize) -> bool {
+    /// Turns until the inbox is empty, or this many and the rest is scheduled. Nothing if someone else runs
+    /// the node: that one looks again before it goes.
+    fn run<'a>(&'a self, mut inbox: MutexGuard<'a, Inbox>, turns: usize) {
+        if inbox.running {
+            return;
+        }
+        inbox.running = true;
         for _ in 0..turns {
-            let mut inbox = lock(&self.inbox);
-            if inbox.arrivals.is_empty() && !inbox.kicked {
-                inbox.running = false;
-                return true;
+            if inbox.is_empty() {
+                break;
             }
             inbox.kicked = false;
             let arrivals = mem::take(&mut inbox.arrivals);
             drop(inbox);
             self.turn(arrivals);
+            inbox = lock(&self.inbox);
         }
-        let mut inbox = lock(&self.inbox);
-        let done = inbox.arrivals.is_empty() && !inbox.kicked;
-        inbox.running = !done;
-        done
+        inbox.running = false;
+        if !inbox.is_empty() {
+            self.schedule(inbox);
+        }
     }
 
     fn turn(&self, arrivals: Vec<Arrival>) {

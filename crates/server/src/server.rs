@@ -81,7 +81,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let accepting = tokio::spawn(listen::accept(server.clone(), listener));
     let door = open_door(&server).await?;
     tokio::spawn(keep_time(door.clone()));
-    tokio::spawn(run_handed_over(door.clone()));
+    tokio::spawn(run_when_scheduled(door.clone()));
     wait_until_ready(&door).await;
     let _ = server.door.set(door.clone());
     announce(&server);
@@ -124,8 +124,8 @@ async fn keep_time(door: Arc<Door>) {
     door.keep_time().await;
 }
 
-async fn run_handed_over(door: Arc<Door>) {
-    door.run_handed_over().await;
+async fn run_when_scheduled(door: Arc<Door>) {
+    door.run_when_scheduled().await;
 }
 
 async fn wait_until_ready(door: &Door) {

@@ -74,7 +74,7 @@ impl Turns for Slow {
 }
 
 fn reply(id: RequestId) -> Output {
-    let undo = vec![Undo { key: MessageKey::default(), nonce: id.0, before: None }];
+    let undo = vec![Undo { key: MessageKey::default(), nonce: id.0, before: Default::default() }];
     Output::Reply { id, result: Ok(Reply::DeleteMessage), undo }
 }
 
@@ -96,44 +96,63 @@ fn ask(door: &Arc<Door>) -> Pending {
 #[tokio::test]
 async fn a_request_is_answered_and_a_seen_reply_is_not_undone() {
     let (door, seen) = door(0);
-    let (result, mut unseen) = ask(&door).await.expect("answered");
+    let pending = ask(&door);
+    door.completed();
+    let (result, mut unseen) = pending.await.expect("answered");
     assert_eq!(result, Ok(Reply::DeleteMessage));
     unseen.seen();
     drop(unseen);
+    door.completed();
     assert_eq!(lock(&seen).undone, 0);
     assert_eq!(lock(&seen).gone.len(), 0);
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_is_told_at_each_stage() {
+async fn a_client_that_is_gone_before_its_reply_is_told() {
     let (door, seen) = door(1);
-    let early = ask(&door);
-    drop(early);
+    let pending = ask(&door);
+    door.completed();
+    drop(pending);
+    door.completed();
     assert_eq!(lock(&seen).gone.len(), 1, "no reply had come out");
-    let answered = ask(&door);
+    // It came out in that turn, found nobody, and is undone in the next.
     door.completed();
-    drop(answered);
-    // The first one's reply came out in that turn too, and found nobody.
-    assert_eq!(lock(&seen).undone, 2, "the reply had come out and was not taken");
-    let taken = ask(&door);
+    assert_eq!(lock(&seen).undone, 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_not_taken_or_not_written_is_undone() {
+    let (door, seen) = door(0);
+    let pending = ask(&door);
     door.completed();
-    let (_, unseen) = taken.await.expect("answered");
+    drop(pending);
+    door.completed();
+    assert_eq!(lock(&seen).undone, 1, "not taken");
+    let pending = ask(&door);
+    door.completed();
+    let (_, unseen) = pending.await.expect("answered");
     drop(unseen);
-    assert_eq!(lock(&seen).undone, 3, "the reply was taken and not written");
+    door.completed();
+    assert_eq!(lock(&seen).undone, 2, "not written");
+    assert_eq!(lock(&seen).gone.len(), 0);
 }
 
 #[tokio::test]
 async fn a_deadline_is_kept() {
     let (door, seen) = door(0);
     let clock = door.clone();
-    let task = tokio::spawn(async move { clock.keep_time().await });
+    let runner = door.clone();
+    let tasks = [
+        tokio::spawn(async move { clock.keep_time().await }),
+        tokio::spawn(async move { runner.run_when_scheduled().await }),
+    ];
     lock(&seen).deadline = Some(clock::now() + 20);
     door.completed();
     let before = lock(&seen).turns;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(lock(&seen).turns, before + 1, "one turn, when it was due");
     assert_eq!(lock(&seen).deadline, None);
-    task.abort();
+    tasks.iter().for_each(|task| task.abort());
 }
 
 #[test]
@@ -143,6 +162,7 @@ fn a_panic_in_a_turn_is_fatal() {
     let door = Door::new(node, move |text| told.send(text.to_owned()).expect("listening"));
     let (principal, region, _) = request();
     let _pending = door.request(principal, region, Request::PurgeQueue { queue_url: String::new() });
+    door.completed();
     assert!(fatal.try_recv().expect("told").contains("panicked"));
 }
 
@@ -153,7 +173,7 @@ fn nothing_is_left_in_the_inbox() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runs");
     let (door, seen) = door(0);
     let runner = door.clone();
-    runtime.spawn(async move { runner.run_handed_over().await });
+    runtime.spawn(async move { runner.run_when_scheduled().await });
     let (threads, each) = (8, 2_000);
     let answered = Arc::new(AtomicUsize::new(0));
     let workers = (0..threads).map(|number| {
