@@ -208,12 +208,6 @@ impl Slot {
         })
     }
 
-    /// XXX
-    pub fn view_of(&self, id: QueueId) -> String {
-        let q = &self.queues[&id];
-        format!("{} {:?}\n {:?}\n{:?} {}", self.now, q.window, q.lanes, q.touched, q.wanted)
-    }
-
     /// The counters of a queue at `now`.
     pub fn counters(&mut self, id: QueueId, now: Millis) -> Option<Counters> {
         let queue = self.queues.get_mut(&id)?;

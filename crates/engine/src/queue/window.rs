@@ -3,9 +3,10 @@
 //! Law 3: each live message is in exactly one place: not yet durable (`pending`), touched, in the window, in a
 //! parked lane at or after its key, or at or after a cursor.
 
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::asks::{Found, Page};
 use crate::command::LoadId;
 use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
 use crate::limits::SECOND;
@@ -267,7 +268,7 @@ impl Window {
             let Some((at, entry)) = self.pending.remove(&key) else { continue };
             if key.rank > 0 {
                 self.delayed.unread |= key <= self.end_of_second(now);
-                // One sent on a full second may fall due at the very end of what was read.
+                // The cursor may have passed it while it was not durable.
                 self.delayed.next = self.delayed.next.min(key);
                 // A page that is out was perhaps made before this message was durable.
                 if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
@@ -433,135 +434,6 @@ impl Window {
         }
         let out = Out { what, removed: BTreeSet::new(), cuts: Vec::new(), missed: None, stale: false };
         self.out.insert(load, out);
-    }
-
-    /// The page of a want. `touched` tells which messages are touched by now.
-    pub fn loaded(
-        &mut self,
-        load: LoadId,
-        page: Page,
-        now: Millis,
-        lanes: &mut Lanes,
-        touched: impl Fn(&MessageKey) -> bool,
-    ) {
-        let Some(out) = self.out.remove(&load).filter(|out| !out.stale) else { return };
-        let hidden = |key: &MessageKey| out.hides(key) || touched(key);
-        match &out.what {
-            Want::Arrived(_) => self.loaded_arrived(page, now, lanes, hidden),
-            Want::Delayed(_, to) => self.loaded_delayed(*to, out.missed, page, lanes, hidden),
-            Want::Lane { lane, parked, before } => {
-                self.loaded_lane(*lane, *parked, *before, page, lanes, hidden);
-            }
-        }
-    }
-
-    fn loaded_arrived(
-        &mut self,
-        page: Page,
-        now: Millis,
-        lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
-    ) {
-        self.arrived.load = None;
-        let late = std::mem::take(&mut self.late);
-        let mut skipped = Vec::new();
-        for found in page.rows {
-            self.arrived.next = found.key;
-            match found.blob {
-                // Touched or not, it says that more of its lane may follow.
-                None => {
-                    lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
-                    skipped.push(found.row.lane);
-                }
-                Some(_) if hidden(&found.key) => {}
-                Some(blob) => {
-                    if !self.take(found.key, Entry { row: found.row, blob }, now, lanes) {
-                        self.see_skipped(&skipped, lanes);
-                        return;
-                    }
-                }
-            }
-            self.arrived.next.sequence += 1;
-        }
-        if page.ran_out {
-            self.arrived.unread = false;
-            let unseen = late.iter().find(|(_, (at, _))| *at > page.lsn).map(|(key, _)| key.sequence);
-            self.read_to_end(unseen);
-        }
-        self.see_skipped(&skipped, lanes);
-        for (key, (at, entry)) in late {
-            if page.ran_out && at > page.lsn {
-                self.arrive(key, entry, now, lanes);
-            }
-        }
-    }
-
-    /// The cursor goes to the end of what a page could show: the first message that was not durable yet
-    /// (`unseen` is one that is by now), or else the end of the queue.
-    fn read_to_end(&mut self, unseen: Option<u64>) {
-        let pending = self.pending.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| key.sequence);
-        let end = [pending, unseen].into_iter().flatten().min().unwrap_or(self.end);
-        self.arrived.next.sequence = self.arrived.next.sequence.max(end);
-    }
-
-    /// Of a skipped lane a page shows the first message only: any before the cursor may be parked.
-    fn see_skipped(&self, skipped: &[Lane], lanes: &mut Lanes) {
-        for lane in skipped {
-            if let Some(parked) = lanes.parked(*lane) {
-                let last = parked.last.max(self.arrived.next.sequence.saturating_sub(1));
-                lanes.set_parked(*lane, Some(Parked { last, ..parked }));
-            }
-        }
-    }
-
-    fn loaded_delayed(
-        &mut self,
-        to: MessageKey,
-        missed: Option<MessageKey>,
-        page: Page,
-        lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
-    ) {
-        self.delayed.load = None;
-        for found in page.rows {
-            self.delayed.next = MessageKey { sequence: found.key.sequence + 1, ..found.key };
-            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
-                self.admit(found.key, Entry { row: found.row, blob }, lanes);
-            }
-        }
-        if page.ran_out {
-            self.delayed.next = MessageKey { queue: self.queue, rank: to.rank + 1, sequence: 0 };
-        }
-        self.delayed.unread = !page.ran_out || missed.is_some();
-        // No further than what the page could not show, because it was not yet durable.
-        let pending = self.pending.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..).next();
-        let bounds = [pending.map(|(key, _)| *key), missed];
-        let bound = bounds.into_iter().flatten().min().unwrap_or(self.delayed.next);
-        self.delayed.next = self.delayed.next.min(bound);
-    }
-
-    fn loaded_lane(
-        &mut self,
-        lane: Lane,
-        asked: Parked,
-        before: u64,
-        page: Page,
-        lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
-    ) {
-        let Some(parked) = lanes.parked(lane).filter(|parked| parked.first == asked.first) else { return };
-        let mut first = parked.first;
-        for found in page.rows {
-            first = found.key.sequence + 1;
-            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
-                self.admit(found.key, Entry { row: found.row, blob }, lanes);
-            }
-        }
-        if page.ran_out {
-            first = before;
-        }
-        let rest = (first <= parked.last).then_some(Parked { first, last: parked.last });
-        lanes.set_parked(lane, rest);
     }
 
     /// A load found damaged bytes: nothing behind them is offered until the store is repaired.

@@ -119,8 +119,8 @@ impl Run {
         } else if self.below(3) == 0 {
             message = message.delay([0, 1, 2, 5][self.below(4)]);
         }
-        let lsn = self.w.store.next_lsn();
         let reply = self.w.send(queue, message.clone());
+        let lsn = self.w.decided;
         if fifo && self.is_duplicate(queue, &message, reply.message_id) {
             return;
         }
@@ -196,9 +196,11 @@ impl Run {
         }
         let index = self.below(self.handles.len());
         let (queue, handle) = self.handles[index].clone();
+        // What is due happens first, so that the rows are those the delete is decided by.
+        self.w.tick();
         let stands = self.stands(&queue, &handle);
-        let lsn = self.w.store.next_lsn();
         let result = self.w.delete(&queue, &handle);
+        let lsn = self.w.decided;
         if let Some(text) = stands {
             assert_eq!(result, Ok(()), "{queue}: {text}");
             self.log.push((lsn, Event::Removed(text)));
@@ -221,6 +223,7 @@ impl Run {
     fn purge(&mut self) {
         let queue = QUEUES[self.below(QUEUES.len())];
         let id = self.w.id(queue);
+        self.w.tick();
         let mut gone = Vec::new();
         for row in self.w.store.appended.values() {
             let Row::Message(key, _, blob) = row else { continue };
@@ -230,8 +233,8 @@ impl Run {
                 gone.push(String::from_utf8(blob.to_vec()).expect("text"));
             }
         }
-        let lsn = self.w.store.next_lsn();
         self.w.purge(queue).expect("a purge");
+        let lsn = self.w.decided;
         self.log.extend(gone.into_iter().map(|text| (lsn, Event::Removed(text))));
     }
 

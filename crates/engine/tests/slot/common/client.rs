@@ -148,12 +148,16 @@ impl World {
 
     /// Sends plain messages of these bodies.
     pub fn send_all(&mut self, queue: &str, bodies: &[&str]) {
-        bodies.iter().for_each(|body| drop(self.send(queue, msg(*body))));
+        for body in bodies {
+            self.send(queue, msg(*body));
+        }
     }
 
     /// Sends to a group of a FIFO queue; the bodies are the deduplication ids.
     pub fn send_group(&mut self, queue: &str, group: &str, bodies: &[&str]) {
-        bodies.iter().for_each(|body| drop(self.send(queue, msg(*body).group(group).dedup(*body))));
+        for body in bodies {
+            self.send(queue, msg(*body).group(group).dedup(*body));
+        }
     }
 
     pub fn send_batch(&mut self, queue: &str, entries: &[(&str, Msg)]) -> BatchReply<SentMessage> {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use engine::catalogue::{Catalogue, Verdict};
 use engine::command::{
-    Answer, Caller, Command, Decision, Done, Facts, Internal, LoadId, Moment, Settings, Wish,
+    Caller, Command, Decision, Done, Facts, Internal, LoadId, Moment, Settings, Wish,
 };
 use engine::rows::{Batch, QueueRow, Record, Row};
 use engine::slot::Slot;
@@ -71,8 +71,11 @@ pub struct World {
     pub ids: BTreeMap<String, QueueId>,
     /// The groups of the bodies that were sent with one.
     pub groups: BTreeMap<String, String>,
-    /// Batches that were appended, to be looked into.
+    /// Batches that were appended.
     pub turns: u64,
+    /// The batch of the last turn, and of the last one of `run`.
+    decided_now: Lsn,
+    pub decided: Lsn,
 }
 
 pub fn name_of(queue: &str) -> QueueName {
@@ -106,6 +109,8 @@ impl World {
             ids: BTreeMap::new(),
             groups: BTreeMap::new(),
             turns: 0,
+            decided_now: 0,
+            decided: 0,
         }
     }
 
@@ -215,6 +220,9 @@ impl World {
 
     /// A crash: what was not durable is gone, then a start.
     pub fn crash(&mut self) {
+        if std::env::var("SLUICE_BODY").is_ok() {
+            eprintln!("CRASH at {}", self.store.durable);
+        }
         self.store.crash();
         self.start();
     }
@@ -251,6 +259,7 @@ impl World {
     /// Decisions that share a batch.
     pub fn turn_of(&mut self, commands: &[&Command], facts: &Facts) -> Vec<Decision> {
         let lsn = self.store.next_lsn();
+        self.decided_now = lsn;
         let mut batch = Batch { now: self.now, records: Vec::new() };
         self.slot.advance(self.now);
         let mut decisions = Vec::new();
@@ -363,6 +372,7 @@ impl World {
     pub fn run(&mut self, command: &Command) -> Done {
         self.tick();
         let done = self.decide(command).unwrap_or_else(|_| panic!("{command:?} waits"));
+        self.decided = self.decided_now;
         self.settle();
         done
     }

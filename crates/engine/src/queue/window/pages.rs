@@ -1,0 +1,138 @@
+//! Pages that come in: what of them enters the window, is parked, or moves a cursor.
+
+use super::{Entry, Want, Window, end_of_arrived};
+use crate::asks::Page;
+use crate::command::LoadId;
+use crate::ids::{Lane, MessageKey, Millis};
+use crate::queue::lanes::{Lanes, Parked};
+
+impl Window {
+    /// The page of a want. `touched` tells which messages are touched by now.
+    pub fn loaded(
+        &mut self,
+        load: LoadId,
+        page: Page,
+        now: Millis,
+        lanes: &mut Lanes,
+        touched: impl Fn(&MessageKey) -> bool,
+    ) {
+        let Some(out) = self.out.remove(&load).filter(|out| !out.stale) else { return };
+        let hidden = |key: &MessageKey| out.hides(key) || touched(key);
+        match &out.what {
+            Want::Arrived(_) => self.loaded_arrived(page, now, lanes, hidden),
+            Want::Delayed(_, to) => self.loaded_delayed(*to, out.missed, page, now, lanes, hidden),
+            Want::Lane { lane, parked, before } => {
+                self.loaded_lane(*lane, *parked, *before, page, lanes, hidden);
+            }
+        }
+    }
+
+    fn loaded_arrived(
+        &mut self,
+        page: Page,
+        now: Millis,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        self.arrived.load = None;
+        let late = std::mem::take(&mut self.late);
+        let mut skipped = Vec::new();
+        for found in page.rows {
+            self.arrived.next = found.key;
+            match found.blob {
+                // Touched or not, it says that more of its lane may follow.
+                None => {
+                    lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
+                    skipped.push(found.row.lane);
+                }
+                Some(_) if hidden(&found.key) => {}
+                Some(blob) => {
+                    if !self.take(found.key, Entry { row: found.row, blob }, now, lanes) {
+                        self.see_skipped(&skipped, lanes);
+                        return;
+                    }
+                }
+            }
+            self.arrived.next.sequence += 1;
+        }
+        if page.ran_out {
+            self.arrived.unread = false;
+            let unseen = late.iter().find(|(_, (at, _))| *at > page.lsn).map(|(key, _)| key.sequence);
+            self.read_to_end(unseen);
+        }
+        self.see_skipped(&skipped, lanes);
+        for (key, (at, entry)) in late {
+            if page.ran_out && at > page.lsn {
+                self.arrive(key, entry, now, lanes);
+            }
+        }
+    }
+
+    /// The cursor goes to the end of what a page could show: the first message that was not durable yet
+    /// (`unseen` is one that is by now), or else the end of the queue.
+    fn read_to_end(&mut self, unseen: Option<u64>) {
+        let pending = self.pending.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| key.sequence);
+        let end = [pending, unseen].into_iter().flatten().min().unwrap_or(self.end);
+        self.arrived.next.sequence = self.arrived.next.sequence.max(end);
+    }
+
+    /// Of a skipped lane a page shows the first message only: any before the cursor may be parked.
+    fn see_skipped(&self, skipped: &[Lane], lanes: &mut Lanes) {
+        for lane in skipped {
+            if let Some(parked) = lanes.parked(*lane) {
+                let last = parked.last.max(self.arrived.next.sequence.saturating_sub(1));
+                lanes.set_parked(*lane, Some(Parked { last, ..parked }));
+            }
+        }
+    }
+
+    fn loaded_delayed(
+        &mut self,
+        to: MessageKey,
+        missed: Option<MessageKey>,
+        page: Page,
+        now: Millis,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        self.delayed.load = None;
+        for found in page.rows {
+            self.delayed.next = MessageKey { sequence: found.key.sequence + 1, ..found.key };
+            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
+                self.admit(found.key, Entry { row: found.row, blob }, lanes);
+            }
+        }
+        if page.ran_out {
+            self.delayed.next = MessageKey { queue: self.queue, rank: to.rank + 1, sequence: 0 };
+        }
+        // A second that began meanwhile is not read yet.
+        let later = to < self.end_of_second(now);
+        self.delayed.unread = !page.ran_out || missed.is_some() || later;
+        // Back to what the page perhaps could not show. What is not durable yet takes the cursor back when it is.
+        self.delayed.next = missed.map_or(self.delayed.next, |missed| missed.min(self.delayed.next));
+    }
+
+    fn loaded_lane(
+        &mut self,
+        lane: Lane,
+        asked: Parked,
+        before: u64,
+        page: Page,
+        lanes: &mut Lanes,
+        hidden: impl Fn(&MessageKey) -> bool,
+    ) {
+        let Some(parked) = lanes.parked(lane).filter(|parked| parked.first == asked.first) else { return };
+        let mut first = parked.first;
+        for found in page.rows {
+            first = found.key.sequence + 1;
+            if let Some(blob) = found.blob.filter(|_| !hidden(&found.key)) {
+                self.admit(found.key, Entry { row: found.row, blob }, lanes);
+            }
+        }
+        if page.ran_out {
+            first = before;
+        }
+        let rest = (first <= parked.last).then_some(Parked { first, last: parked.last });
+        lanes.set_parked(lane, rest);
+    }
+}
