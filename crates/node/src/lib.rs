@@ -5,6 +5,7 @@
 //! wrote is durable (design, section 2).
 
 mod admit;
+pub mod clock;
 pub mod content;
 mod held;
 mod job;

@@ -39,7 +39,7 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
     let opened =
         LogStore::open(disk, store::log::Options::default(), fresh).map_err(|error| sentence(&error))?;
     tell(&opened.report, direct);
-    let now = clock::now().max(opened.now + 1);
+    let now = clock::at_least(opened.now + 1);
     let door = door(settings, opened.store, opened.rows, opened.secret, now)?;
     let _ = late.set(Arc::downgrade(&door));
     Ok(door)

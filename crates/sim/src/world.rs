@@ -9,6 +9,7 @@ mod life;
 mod step;
 
 use engine::ids::Secret;
+use node::clock::Clock;
 use node::{Input, Node};
 use store::log::LogStore;
 
@@ -77,6 +78,8 @@ pub struct World {
     now: Micros,
     /// How far the machine's clock is off, ms.
     skew: i64,
+    /// What the node is told of it.
+    clock: Clock,
     /// Request ids rise through all lives of the server.
     next_id: u64,
     /// Which client asked.
@@ -89,7 +92,7 @@ pub struct World {
     undoing: Vec<u64>,
     /// Requests whose client hangs up in the next step.
     hanging_up: Vec<u64>,
-    /// The last ms that had a step, and how many steps without anything new it had.
+    /// When something was last new, and how many steps without anything new followed.
     spinning: (u64, u32),
     /// The store was told it is idle since its last append.
     idled: bool,
@@ -98,6 +101,8 @@ pub struct World {
     /// When the disk has room again.
     full_until: Option<Micros>,
     calm: bool,
+    /// Stored bytes were damaged at some time.
+    was_wounded: bool,
     /// Clients wait until all requests that are out are answered.
     waiting: bool,
     report: Report,
@@ -120,6 +125,7 @@ impl World {
             clients,
             now: 0,
             skew: 0,
+            clock: Clock::default(),
             next_id: 1,
             asked: Default::default(),
             pending_calls: Vec::new(),
@@ -131,6 +137,7 @@ impl World {
             last_input: 0,
             full_until: None,
             calm: false,
+            was_wounded: false,
             waiting: false,
             report: Report::default(),
             options,
@@ -146,7 +153,8 @@ impl World {
     }
 
     fn live(&mut self) -> Result<(), Violation> {
-        self.model.turn(self.wall());
+        let time = self.time();
+        self.model.turn(time);
         self.open()?;
         while self.report.ops < self.options.ops {
             self.next_event()?;
@@ -158,6 +166,11 @@ impl World {
     /// What the machine's clock says, ms.
     fn wall(&self) -> u64 {
         (EPOCH + self.now / 1_000).saturating_add_signed(self.skew)
+    }
+
+    /// The time the node is told, ms.
+    fn time(&mut self) -> u64 {
+        self.clock.read(self.wall(), self.now / 1_000)
     }
 
     fn mark(&mut self, name: &'static str) {

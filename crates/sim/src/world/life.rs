@@ -1,5 +1,6 @@
 //! The server's life: opening, crashes, and what befalls the machine.
 
+use node::clock::Clock;
 use node::sealer::PlainSealer;
 use node::{Node, NodeConfig};
 use store::disk::Failure;
@@ -49,7 +50,8 @@ impl World {
     }
 
     fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) {
-        let now = self.wall().max(opened.now + 1);
+        self.clock = Clock::starting(self.wall().max(opened.now + 1), self.now / 1_000);
+        let now = self.time();
         let config = NodeConfig {
             slots: self.options.slots,
             settings: engine::command::Settings {
@@ -112,7 +114,8 @@ impl World {
             self.report.faults.add(Fault::ClockBack);
             self.skew -= self.rng.pick(&[10, 2_000, 100_000]);
         }
-        self.model.crashed(self.wall());
+        let time = self.time();
+        self.model.crashed(time);
         for (client, call) in calls {
             let hands = &mut self.clients[client].hands;
             self.workload.no_reply(&self.model, hands, &call);

@@ -6,7 +6,7 @@ use engine::{Error, Request};
 use node::{Input, Output, RequestId};
 use store::Store;
 
-use super::{EPOCH, World};
+use super::World;
 use crate::disk::Crash;
 use crate::faults::Fault;
 use crate::model::{Call, Excuses, Violation, claimed};
@@ -14,8 +14,10 @@ use crate::request::{ACCOUNT, REGION, request};
 
 /// The longest time between two steps, us.
 const TICK: u64 = 60_000_000;
-/// Steps in one ms of a server that does not spin.
-const SPINS: u32 = 300;
+/// Steps in [`SPAN`] us without anything new of a server that does not spin.
+const SPINS: u32 = 3_000;
+/// See [`SPINS`].
+const SPAN: u64 = 1_000_000;
 /// Stops of a node that gets anywhere.
 const STOPS: u64 = 300;
 /// An idle store is told so after this long, us.
@@ -46,10 +48,7 @@ impl World {
             None => (!self.calm && !self.waiting).then_some(client.wakes),
         });
         let deadline = self.node.as_ref().and_then(|node| node.next_deadline());
-        let deadline = deadline.map(|at| {
-            let wall = at.saturating_add_signed(-self.skew).saturating_sub(EPOCH);
-            (wall * 1_000).max(self.now + 1)
-        });
+        let deadline = deadline.map(|at| (self.clock.steady_at(at) * 1_000).max(self.now + 1));
         let idle = (!self.idled).then_some(self.last_input.max(self.now) + IDLE);
         let room = self.full_until.map(|until| until.max(self.now));
         let all = [deadline, self.disk.next_due(), idle, room, Some(self.now + TICK)];
@@ -104,7 +103,7 @@ impl World {
     /// The node takes a step.
     pub(super) fn step(&mut self) -> Result<(), Violation> {
         self.disk.advance(self.now);
-        let wall = self.wall();
+        let wall = self.time();
         self.model.turn(wall);
         self.excuse();
         self.report.steps += 1;
@@ -141,14 +140,17 @@ impl World {
         self.check_laws()
     }
 
-    /// A step is called for by a client, a completion or a deadline: not hundreds of times in one ms.
+    /// A step is called for by a client, a completion or a deadline: not thousands of times with nothing new.
     fn watch_spinning(&mut self) -> Result<(), Violation> {
-        let quiet = self.pending_calls.is_empty() && self.inputs.is_empty();
-        let same = self.spinning.0 == self.now / 1_000;
-        self.spinning = (self.now / 1_000, if same { self.spinning.1 + u32::from(quiet) } else { 0 });
-        if self.spinning.1 > SPINS {
+        let (since, steps) = self.spinning;
+        let news = !self.pending_calls.is_empty() || !self.inputs.is_empty() || self.now > since + SPAN;
+        self.spinning = if news { (self.now, 0) } else { (since, steps + 1) };
+        if steps > SPINS {
             let out = self.model.pending_calls();
-            return Err(format!("the node spins: {SPINS} steps in one ms with nothing new; out are {out:?}"));
+            let time = self.now - since;
+            return Err(format!(
+                "the node spins: {steps} steps in {time} us with nothing new; out are {out:?}"
+            ));
         }
         Ok(())
     }
@@ -156,8 +158,9 @@ impl World {
     fn excuse(&mut self) {
         let faults = self.options.faults;
         let reads = faults.has(Fault::ReadError) || faults.has(Fault::ReadRot);
+        self.was_wounded |= self.disk.is_wounded();
         self.model.excuses = Excuses {
-            damage: !self.calm && (reads || self.disk.is_wounded()),
+            damage: !self.calm && (reads || self.was_wounded),
             full: !self.calm && faults.has(Fault::Full),
             slow: !self.calm && faults.has(Fault::Slow),
         };
