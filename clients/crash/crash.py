@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 from botocore.config import Config
@@ -194,8 +195,10 @@ def main(rounds):
             ready = time.monotonic() - started
             sqs = server.client()
             urls = [sqs.get_queue_url(QueueName=name)["QueueUrl"] for name, _ in names]
-            for url, ledger in zip(urls, ledgers):
-                wrongs += check(url, ledger, drain(sqs, url))
+            with ThreadPoolExecutor() as drains:
+                found = list(drains.map(lambda url: drain(sqs, url), urls))
+            for url, ledger, bodies in zip(urls, ledgers, found):
+                wrongs += check(url, ledger, bodies)
             counts = [len(set.union(*(getattr(one, kind) for one in ledgers))) for kind in ("sent", "deleted")]
             total += counts[0]
             print(f"crash: round {round}: {counts[0]} sent, {counts[1]} deleted before the kill, ready in {ready:.3f} s")
