@@ -19,7 +19,7 @@ use crate::turn::{Turn, answer};
 const STEP: usize = 100;
 /// Messages under way at most before a task marks more.
 const UNDER_WAY: usize = 1_000;
-/// Steps a second of a task with a rate.
+/// Steps a second of a task with a rate, at most.
 const STEPS_A_SECOND: u64 = 10;
 /// How long a task waits for a load, ms.
 const PAUSE: Millis = 10;
@@ -197,11 +197,9 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
 
 /// Messages of a step, and ms until the next.
 fn pace(task: &TaskRow) -> (usize, Millis) {
-    match task.rate.map(u64::from) {
-        None => (STEP, 1),
-        Some(rate) if rate < STEPS_A_SECOND => (1, SECOND / rate.max(1)),
-        Some(rate) => ((rate / STEPS_A_SECOND) as usize, SECOND / STEPS_A_SECOND),
-    }
+    let Some(rate) = task.rate.map(u64::from).filter(|rate| *rate > 0) else { return (STEP, 1) };
+    let messages = rate.div_ceil(STEPS_A_SECOND);
+    (messages as usize, (messages * SECOND).div_ceil(rate))
 }
 
 fn target(catalogue: &Catalogue, task: &TaskRow, entry: &Entry) -> Result<QueueId, &'static str> {

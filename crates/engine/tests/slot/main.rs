@@ -2,8 +2,11 @@
 //! what pages that come late may not do.
 
 mod common;
+mod expiry;
 mod fifo;
 mod long_poll;
+mod moves;
 mod random;
 mod receive;
 mod restart;
+mod send;

@@ -263,7 +263,8 @@ impl World {
     pub fn drain(&mut self, queue: &str) -> Vec<String> {
         let mut all = Vec::new();
         loop {
-            let got = self.receive(queue, 10);
+            let got = Get { visibility_timeout: Some(600), ..get(10) };
+            let got = self.try_receive(queue, got).expect("messages");
             if got.is_empty() {
                 return all;
             }
