@@ -106,6 +106,8 @@ pub struct Pending {
     stirs: u64,
     /// What the queue's visibility timeout, ms, could be when it began.
     timeout: Span,
+    /// What the queue's delay, ms, could be when it began.
+    delay: Span,
     /// Of an entry each: what was known of the message before.
     before: Vec<Before>,
     /// Whether nothing else was out at the queue when it began.
@@ -223,6 +225,7 @@ impl Model {
             turn: self.turn,
             stirs: queue.stirs,
             timeout: queue.timeout(),
+            delay: queue.delay(),
             before: Vec::new(),
             alone: queue.outstanding == 1,
             lives: queue.lives,
@@ -357,8 +360,8 @@ impl Model {
         }
     }
 
-    /// The server is gone, with all it did not make durable. It comes back at a clock of `now` ms.
-    pub fn crashed(&mut self, now: u64) {
+    /// The server is gone, with all it did not make durable.
+    pub fn crashed(&mut self) {
         for (_, pending) in std::mem::take(&mut self.pending) {
             self.queues[pending.call.queue()].outstanding -= 1;
             self.unanswered(&pending);
@@ -366,7 +369,11 @@ impl Model {
         for at in 0..self.queues.len() {
             self.forget_receives(at);
         }
-        self.clock.restarted(now);
+    }
+
+    /// The server starts, and its clock says `now` ms: what it acknowledged before cannot lie ahead.
+    pub fn restarted(&mut self, now: u64) -> Result<(), Violation> {
+        self.clock.restarted(now)
     }
 
     /// Of a standard queue, receives that nothing durable rests on may be forgotten.
@@ -403,12 +410,15 @@ impl Model {
         times.filter(|&at| at > now).min()
     }
 
-    /// Messages that may still be there, for a message about a violation.
-    pub fn leftovers(&self) -> String {
-        let live = self.queues.iter().flat_map(|queue| &queue.live);
-        let there = live.filter(|&&at| self.messages[at].maybe_there());
-        let some: Vec<_> = there.take(5).map(|&at| (at, &self.messages[at])).collect();
-        format!("{some:?}")
+    /// Messages that may still be in a queue, for a message about a violation.
+    pub fn leftovers(&self, queue: QueueAt) -> String {
+        let live = self.queues[queue].live.iter().filter(|&&at| self.messages[at].maybe_there());
+        let each = live.take(12).map(|&at| {
+            let message = &self.messages[at];
+            let (there, again) = (message.surely_there(), self.receivable(message));
+            format!("{at} (sure: {there}, received: {}, {} to {})", message.touched, again.lo, again.hi)
+        });
+        each.collect::<Vec<_>>().join(", ")
     }
 
     /// After the drain: every message that was acknowledged and not removed must have been seen.

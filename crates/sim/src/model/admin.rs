@@ -50,7 +50,7 @@ impl Model {
     fn reachable(&self, queue: QueueAt) -> Vec<MessageAt> {
         let mut all = self.queues[queue].live.clone();
         for (other, from) in self.queues.iter().enumerate() {
-            let feeds = from.policies.iter().flatten().any(|policy| policy.target == queue)
+            let feeds = from.redrives.iter().any(|policy| policy.target == queue)
                 || from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
             if other != queue && feeds {
                 let left = |at: &&MessageAt| self.may_have_left(&self.messages[**at]);
@@ -92,6 +92,7 @@ impl Model {
             to.exists = Exists::Maybe;
         }
         to.lives += 1;
+        to.highest_sequence = 0;
     }
 
     pub(super) fn removed(&mut self, pending: &Pending, queue: QueueAt) -> Result<(), Violation> {

@@ -1,4 +1,6 @@
-//! Time as a span: between the least and the most the server may take it for.
+//! Time, and spans of it: a thing happened somewhere between the beginning of its request and its reply.
+
+use super::Violation;
 
 /// From `lo` to `hi`, both included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,22 +33,23 @@ impl Span {
     }
 }
 
-/// The server's clock as seen from outside: it never goes back, but a crash may make it forget how far it was.
+/// The server's clock: it never goes back while it runs, and over a restart no further than to the last thing that
+/// is durable.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    now: Span,
-    /// No reply was acknowledged by a server whose clock was later than this... at least.
+    now: u64,
+    /// The latest time at which something began that was acknowledged as durable.
     acknowledged: u64,
 }
 
 impl Clock {
-    /// The machine's clock says this.
+    /// The server is told this time.
     pub fn at(&mut self, now: u64) {
-        self.now = Span { lo: self.now.lo.max(now), hi: self.now.hi.max(now) };
+        self.now = self.now.max(now);
     }
 
     pub fn now(&self) -> Span {
-        self.now
+        Span::at(self.now)
     }
 
     /// Something that began then is durable, and with it that time.
@@ -54,8 +57,12 @@ impl Clock {
         self.acknowledged = self.acknowledged.max(began.lo);
     }
 
-    /// The server starts again, when the machine's clock says `now`: later than anything durable, by 1 ms.
-    pub fn restarted(&mut self, now: u64) {
-        self.now = Span { lo: self.acknowledged.max(now), hi: (self.now.hi + 1).max(now) };
+    /// The server starts again.
+    pub fn restarted(&mut self, now: u64) -> Result<(), Violation> {
+        if now < self.acknowledged {
+            return Err(format!("the clock went back to {now}, before {}", self.acknowledged));
+        }
+        self.now = now;
+        Ok(())
     }
 }

@@ -31,7 +31,8 @@ impl Model {
         let expected = self.expected(queue, when);
         let check = |name: &str, found: u64, expected: Span| {
             let wrong = !expected.holds(found);
-            if wrong { Err(format!("{found} messages {name}, not {expected:?}")) } else { Ok(()) }
+            let live = || self.leftovers(queue);
+            if wrong { Err(format!("{found} messages {name}, not {expected:?}: {}", live())) } else { Ok(()) }
         };
         check("in all", visible + hidden + delayed, expected.all)?;
         check("visible", visible, expected.visible)?;
@@ -48,7 +49,7 @@ impl Model {
     /// Whether messages may come to it by themselves.
     fn is_fed(&self, queue: QueueAt) -> bool {
         self.queues.iter().enumerate().any(|(other, from)| {
-            let feeds = from.policies.iter().flatten().any(|policy| policy.target == queue)
+            let feeds = from.redrives.iter().any(|policy| policy.target == queue)
                 || from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
             other != queue && feeds && !from.live.is_empty()
         })

@@ -122,7 +122,11 @@ impl Model {
         decided: Span,
     ) -> Result<(), Violation> {
         let message = &self.messages[at];
-        let receivable = self.receivable(message);
+        let mut receivable = self.receivable(message);
+        if self.queues[queue].fifo && !message.touched {
+            // The delay of a FIFO queue is what it was when the receive was decided.
+            receivable.lo = receivable.lo.min(message.sent_at.lo + pending.delay.lo);
+        }
         if decided.hi < receivable.lo {
             return Err(format!("received at {decided:?}, before {receivable:?}"));
         }
@@ -142,7 +146,7 @@ impl Model {
         decided: Span,
     ) -> Result<(), Violation> {
         let ready = self.receivable(&self.messages[at]).hi.max(pending.began.hi);
-        let late = decided.lo > ready + self.slack;
+        let late = decided.lo > ready + self.slack && self.is_alone_in_its_group(queue, at);
         if late && !self.excuses.damage && self.was_free(pending, queue, at) {
             return Err(format!("received at {decided:?}, though it was there from {ready}: a lost wake-up"));
         }
@@ -346,7 +350,7 @@ impl Model {
     /// The dead-letter queues it may have gone to.
     fn dead_letters<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = QueueAt> + 'a {
         let count = message.count.hi + self.uncounted(message);
-        let policies = self.queues[message.home].policies.iter().flatten();
+        let policies = self.queues[message.home].redrives.iter();
         policies.filter(move |policy| count >= policy.most).map(|policy| policy.target)
     }
 

@@ -36,6 +36,14 @@ impl Model {
             && !self.may_have_left(message)
     }
 
+    /// Whether no other message of its group may be there; on standard queues groups block nothing.
+    pub(super) fn is_alone_in_its_group(&self, queue: QueueAt, at: MessageAt) -> bool {
+        let group = self.messages[at].group;
+        let to = &self.queues[queue];
+        let same = |&&other: &&MessageAt| other != at && self.messages[other].group == group;
+        !to.fifo || !to.live.iter().filter(same).any(|&other| self.messages[other].maybe_there())
+    }
+
     /// Whether no message that may be before it in its group can block it.
     pub(super) fn leads_its_group(&self, pending: &Pending, queue: QueueAt, at: MessageAt) -> bool {
         let group = self.messages[at].group;

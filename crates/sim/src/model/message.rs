@@ -170,7 +170,7 @@ impl Model {
             return true;
         }
         let count = message.count.hi + self.uncounted(message);
-        queue.policies.iter().flatten().any(|policy| count >= policy.most)
+        queue.redrives.iter().any(|policy| count >= policy.most)
     }
 
     /// Deliveries nobody saw that may have been counted since the latest known one.
@@ -186,7 +186,7 @@ impl Model {
         let here = &self.queues[message.home];
         let mut retention = here.shortest_retention;
         if self.may_have_left(message) {
-            let dead = here.policies.iter().flatten().map(|policy| policy.target);
+            let dead = here.redrives.iter().map(|policy| policy.target);
             let moved = here.moves.iter().flatten().copied();
             let there = dead.chain(moved).map(|queue| self.queues[queue].shortest_retention).min();
             retention = retention.min(there.unwrap_or(u64::MAX));

@@ -78,6 +78,8 @@ pub struct Queue {
     retentions: Vec<u64>,
     /// The redrive policies it may have.
     pub policies: Vec<Option<Policy>>,
+    /// Every redrive policy it may ever have had in this life: what left under an old one has left.
+    pub redrives: Vec<Policy>,
     /// The shortest retention it may ever have had, ms.
     pub shortest_retention: u64,
     /// Changes that are out.
@@ -131,6 +133,7 @@ impl Queue {
             delays: vec![shape.delay],
             retentions: vec![shape.retention],
             policies: vec![shape.policy],
+            redrives: Vec::new(),
             shortest_retention: shape.retention * 1_000,
             name: shape.name,
             setting: 0,
@@ -176,7 +179,7 @@ impl Queue {
             self.delays.clear();
             self.retentions.clear();
             self.policies.clear();
-            self.moves.clear();
+            self.redrives.clear();
             self.firsts.clear();
             self.shortest_retention = u64::MAX;
             self.exists = Exists::Maybe;
@@ -185,6 +188,7 @@ impl Queue {
         self.delays.push(shape.delay);
         self.retentions.push(shape.retention);
         self.policies.push(shape.policy);
+        self.redrives.extend(shape.policy);
         self.shortest_retention = self.shortest_retention.min(shape.retention * 1_000);
     }
 
@@ -206,7 +210,10 @@ impl Queue {
                 self.retentions.push(*value);
                 self.shortest_retention = self.shortest_retention.min(value * 1_000);
             }
-            Change::Policy(policy) => self.policies.push(*policy),
+            Change::Policy(policy) => {
+                self.policies.push(*policy);
+                self.redrives.extend(policy.filter(|policy| !self.redrives.contains(policy)));
+            }
         }
     }
 

@@ -40,6 +40,8 @@ impl Model {
                 message.delay = message.own_delay.map_or(to.delay(), Span::at);
                 to.live.push(at);
             }
+            // A crash may have set the clock back since the attempt before.
+            message.sent_at.lo = message.sent_at.lo.min(now.lo);
             message.version += 1;
             message.sending += 1;
             if to.purging > 0 {
@@ -47,7 +49,11 @@ impl Model {
             }
             if to.fifo {
                 let first = First { message: at, known: None, at: now, unsure: false, sending: 0 };
-                to.firsts.entry(scope).or_insert(first).sending += 1;
+                let first = to.firsts.entry(scope).or_insert(first);
+                first.sending += 1;
+                if first.known.is_none() {
+                    first.at.lo = first.at.lo.min(now.lo);
+                }
             }
         }
     }

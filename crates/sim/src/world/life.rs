@@ -24,10 +24,7 @@ impl World {
         for attempt in 0.. {
             let options = self.store_options();
             match LogStore::open(self.disk.clone(), options, self.secret) {
-                Ok(opened) => {
-                    self.start(opened);
-                    return Ok(());
-                }
+                Ok(opened) => return self.start(opened),
                 Err(error) => self.opening_refused(&error, attempt)?,
             }
         }
@@ -49,9 +46,10 @@ impl World {
         }
     }
 
-    fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) {
+    fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) -> Result<(), Violation> {
         self.clock = Clock::starting(self.wall().max(opened.now + 1), self.now / 1_000);
         let now = self.time();
+        self.model.restarted(now)?;
         let config = NodeConfig {
             slots: self.options.slots,
             settings: engine::command::Settings {
@@ -62,6 +60,7 @@ impl World {
         };
         self.node = Some(Node::open(opened.store, opened.rows, config, Box::new(PlainSealer), now));
         self.idled = true;
+        Ok(())
     }
 
     /// An opening may be refused where the disk gave cause, and must then succeed once the cause is gone.
@@ -114,8 +113,7 @@ impl World {
             self.report.faults.add(Fault::ClockBack);
             self.skew -= self.rng.pick(&[10, 2_000, 100_000]);
         }
-        let time = self.time();
-        self.model.crashed(time);
+        self.model.crashed();
         for (client, call) in calls {
             let hands = &mut self.clients[client].hands;
             self.workload.no_reply(&self.model, hands, &call);
