@@ -217,6 +217,7 @@ impl Model {
             || message.gone != Gone::No
             || message.busy > 1
             || visible && (self.queues[held.queue].fifo || self.uncounted(message) > 0)
+            || message.is_forgotten()
             || self.may_have_expired(message)
             || self.may_have_left(message)
     }

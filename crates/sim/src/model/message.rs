@@ -151,6 +151,11 @@ impl Message {
         self.removal = removal;
     }
 
+    /// Whether a crash may have forgotten its latest delivery.
+    pub fn is_forgotten(&self) -> bool {
+        self.touched && self.first_received.is_none()
+    }
+
     /// The latest deliveries may never have been, for all the server knows.
     pub fn forget_receives(&mut self) {
         self.count.lo = self.solid.min(self.count.lo);
