@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::consumer::{delete, receive};
 use crate::queues::QUEUES;
-use crate::run::{Result, Run};
+use crate::run::{Result, Run, told};
 use crate::sender::{Manner, Sender};
 
 /// Filling the small disk, and freeing it again, takes at most this long each.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Receiving and deleting between two events.
+const AWHILE: Duration = Duration::from_millis(500);
 /// Threads that fill.
 const FILLERS: u64 = 2;
 
@@ -17,11 +19,14 @@ impl Run {
     /// Fills; receives and deletes a little; at every other time dies and starts again while full; frees; sends.
     pub fn full_round(&mut self, round: u64) -> Result<()> {
         self.fill(round)?;
-        self.consume(Duration::from_millis(500));
+        self.consume(AWHILE);
         if round % 2 == 1 {
             self.kill()?;
             self.restart()?;
-            self.consume(Duration::from_millis(500));
+            self.consume(AWHILE);
+        }
+        if round.is_multiple_of(3) {
+            self.without_any_space()?;
         }
         self.free();
         let load = self.load_time();
@@ -30,6 +35,27 @@ impl Run {
             run.kill()
         })?;
         self.restart()
+    }
+
+    /// A neighbour takes the last byte of the disk, the reserve included. A start may then be refused, in words.
+    fn without_any_space(&mut self) -> Result<()> {
+        self.place.fill_up().map_err(|error| told("filling the disk", error))?;
+        self.consume(AWHILE);
+        self.kill()?;
+        let mut process = self.program.start().map_err(|error| told("start", error))?;
+        let ended = process.wait(Duration::from_secs(5)).map_err(|error| told("waiting", error))?;
+        process.kill().map_err(|error| told("SIGKILL", error))?;
+        let loud = ended.is_none_or(|status| !status.success()) && ended.is_none() != self.says_no_space();
+        if !loud {
+            self.world
+                .wrong(&format!("on a full disk a start ended with {ended:?}: {}", self.program.log_end()));
+        }
+        self.place.free_up().map_err(|error| told("freeing the disk", error))?;
+        self.restart()
+    }
+
+    fn says_no_space(&self) -> bool {
+        self.program.log_end().to_lowercase().contains("no space")
     }
 
     /// Large messages until each filler was refused.
@@ -94,8 +120,9 @@ impl Run {
                 return;
             }
             if Instant::now() > end || !world.ledger().wrongs.is_empty() {
+                let files = self.place.list();
                 return world
-                    .wrong(&format!("space was freed for {PATIENCE:?}, and sends are still refused"));
+                    .wrong(&format!("after {PATIENCE:?} of deletes sends are still refused; {files}"));
             }
         }
     }

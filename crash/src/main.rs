@@ -2,6 +2,7 @@
 
 mod arguments;
 mod body;
+mod catalogue;
 mod client;
 mod consumer;
 mod drain;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::arguments::{Arguments, Mode};
+use crate::catalogue::Catalogue;
 use crate::consumer::Consumer;
 use crate::drain::drain;
 use crate::ledger::Wrong;
@@ -18,6 +19,8 @@ use crate::world::{Life, World};
 
 /// A drain takes at most this long.
 pub const DRAIN: Duration = Duration::from_secs(120);
+/// A restart that took longer is told at once, with its log.
+const SLOW: Duration = Duration::from_secs(3);
 /// One restart in so many is killed before or just after it is ready.
 const RECOVERY_KILLS: u64 = 6;
 
@@ -37,6 +40,7 @@ pub struct Run {
     /// Consumers, with the handles they keep.
     pub consumers: Vec<Consumer>,
     senders: Vec<Sender>,
+    catalogue: Catalogue,
     process: Option<Process>,
     life: Option<Life>,
     kills: u64,
@@ -76,6 +80,7 @@ impl Run {
                 .map(|(manner, index)| Sender::new(*manner, index, seed))
                 .collect(),
             consumers: (0..4).map(|index| Consumer::new(index % 2 == 1, index, seed)).collect(),
+            catalogue: Catalogue::new(seed),
             process: None,
             life: None,
             kills: 0,
@@ -184,6 +189,7 @@ impl Run {
     pub fn under_load(&mut self, crash: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
         let mut senders = std::mem::take(&mut self.senders);
         let mut consumers = std::mem::take(&mut self.consumers);
+        let mut catalogue = std::mem::replace(&mut self.catalogue, Catalogue::new(0));
         let (world, life) = (self.world.clone(), self.life());
         world.go();
         let done = thread::scope(|scope| {
@@ -193,6 +199,7 @@ impl Run {
             for consumer in &mut consumers {
                 scope.spawn(|| consumer.run(&world, &life));
             }
+            scope.spawn(|| catalogue.run(&world, &life));
             // Whatever comes of it, the clients end.
             let done = catch_unwind(AssertUnwindSafe(|| crash(self)));
             world.halt();
@@ -200,6 +207,7 @@ impl Run {
         });
         self.senders = senders;
         self.consumers = consumers;
+        self.catalogue = catalogue;
         done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -249,15 +257,25 @@ impl Run {
             told("start", format!("{error}; the end of its log:\n{}", self.program.log_end()))
         })?;
         if !first {
-            self.slowest = self.slowest.max(process.age());
+            self.note_restart(process.age());
         }
         self.process = Some(process);
         let life = if first { Life::first(address) } else { Life::again(address) };
         match life {
-            Ok(life) => self.life = Some(life),
+            Ok(life) => {
+                self.catalogue.check(&self.world, &life);
+                self.life = Some(life);
+            }
             Err(failure) => self.world.fail("the queues after a start", &failure),
         }
         Ok(())
+    }
+
+    fn note_restart(&mut self, took: Duration) {
+        self.slowest = self.slowest.max(took);
+        if took > SLOW {
+            println!("crash: a restart took {} ms:\n{}", took.as_millis(), self.program.log_end());
+        }
     }
 
     /// Where the process can be reached.
@@ -279,6 +297,7 @@ impl Run {
 
     /// A stop without a kill, and a last look.
     fn end(&mut self) -> Result<()> {
+        self.expect_second_refused()?;
         if let Some(process) = self.process.take() {
             let status = process.terminate().map_err(|error| told("SIGTERM", error))?;
             if !status.success() {
@@ -288,6 +307,17 @@ impl Run {
         self.world.ledger().crashed(self.world.now());
         self.start(false)?;
         self.drain()
+    }
+
+    /// No second process works on the same directory.
+    fn expect_second_refused(&self) -> Result<()> {
+        let second = Program { log: self.program.log.with_extension("second.log"), ..self.program.clone() };
+        let mut process = second.start().map_err(|error| told("start", error))?;
+        let status = process.wait(Duration::from_secs(20)).map_err(|error| told("waiting", error))?;
+        if status.is_none_or(|status| status.success()) {
+            self.world.wrong("a second process on the same directory was not refused");
+        }
+        Ok(())
     }
 
     /// The closing lines, and the evidence of what is wrong; whether all is well.

@@ -31,6 +31,13 @@ pub enum Sent {
     Refused,
 }
 
+impl Sent {
+    /// What it is after a refusal.
+    pub fn or_refused(self) -> Sent {
+        if self == Sent::Unknown { Sent::Unknown } else { Sent::Refused }
+    }
+}
+
 /// How its deletes stand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deletes {

@@ -137,6 +137,8 @@ impl Ledger {
     pub fn sent(&mut self, number: u64, sent: Sent, id: Option<u128>, start: Micros, end: Micros) {
         let message = self.message(number);
         message.note(end, Event::Sent(sent));
+        // A second try that is refused says nothing about the first.
+        let sent = if sent == Sent::Refused { message.sent.or_refused() } else { sent };
         message.sent = sent;
         let queue = message.queue;
         let before = message.id;

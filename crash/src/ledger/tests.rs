@@ -310,3 +310,13 @@ fn one_deduplication_id_is_one_message() {
     bench.ledger.sent(number, OK, Some(77), bench.now, bench.now + MILLISECOND);
     assert_eq!(bench.wrongs(), [Wrong::Disorder]);
 }
+
+#[test]
+fn a_refused_second_try_says_nothing_about_the_first() {
+    let mut bench = Bench::new();
+    let number = bench.send("ordered.fifo", Some(1), Sent::Unknown);
+    bench.ledger.sending_again(number, bench.now);
+    bench.ledger.sent(number, Sent::Refused, None, bench.now, bench.now + MILLISECOND);
+    bench.receive("ordered.fifo", &[(number, 1)]);
+    assert_eq!(bench.wrongs(), []);
+}
