@@ -89,9 +89,14 @@ impl Report {
         self.usage.cpu.as_secs_f64() * 1e6 / self.requests.max(1) as f64
     }
 
-    /// Times a server thread was woken, a request.
+    /// Times a server thread other than the journal's was woken, a request.
     pub fn wakeups(&self) -> f64 {
         self.usage.wakeups as f64 / self.requests.max(1) as f64
+    }
+
+    /// Times the journal's thread slept, most of it in the disk's own waits, a request.
+    pub fn disk_waits(&self) -> f64 {
+        self.usage.disk_waits as f64 / self.requests.max(1) as f64
     }
 }
 
@@ -102,7 +107,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{:.0} msg/s, {:.0} req/s, p50 {} us, p99 {} us, p999 {} us; server: {:.1} us CPU/req, \
-             {:.3} wake-ups/req, {:.3} preemptions/req",
+             {:.3} wake-ups/req, {:.3} journal waits/req, {:.3} preemptions/req",
             self.messages as f64 / seconds,
             self.requests as f64 / seconds,
             micros(0.5),
@@ -110,6 +115,7 @@ impl fmt::Display for Report {
             micros(0.999),
             self.cpu_micros(),
             self.wakeups(),
+            self.disk_waits(),
             self.usage.preemptions as f64 / self.requests.max(1) as f64,
         )
     }

@@ -13,8 +13,11 @@ const TICKS_PER_SECOND: u64 = 100;
 pub struct Usage {
     /// User and system time.
     pub cpu: Duration,
-    /// Times one of its threads slept and was woken (voluntary context switches), over the living threads.
+    /// Times one of its threads slept and was woken (voluntary context switches), over the living threads
+    /// but those in `disk_waits`.
     pub wakeups: u64,
+    /// The same of the thread that writes the journal: nearly all are waits for the disk itself.
+    pub disk_waits: u64,
     /// Times one of its threads was moved off its core.
     pub preemptions: u64,
 }
@@ -26,6 +29,7 @@ impl Sub for Usage {
         Usage {
             cpu: self.cpu.saturating_sub(earlier.cpu),
             wakeups: self.wakeups.saturating_sub(earlier.wakeups),
+            disk_waits: self.disk_waits.saturating_sub(earlier.disk_waits),
             preemptions: self.preemptions.saturating_sub(earlier.preemptions),
         }
     }
@@ -37,7 +41,11 @@ pub fn usage(id: u32) -> io::Result<Usage> {
     for task in fs::read_dir(format!("/proc/{id}/task"))? {
         // A thread may end between the listing and the reading.
         let Ok(status) = fs::read_to_string(task?.path().join("status")) else { continue };
-        usage.wakeups += field(&status, "voluntary_ctxt_switches:");
+        let slept = field(&status, "voluntary_ctxt_switches:");
+        match status.starts_with("Name:\tsluice-journal\n") {
+            true => usage.disk_waits += slept,
+            false => usage.wakeups += slept,
+        }
         usage.preemptions += field(&status, "nonvoluntary_ctxt_switches:");
     }
     Ok(usage)

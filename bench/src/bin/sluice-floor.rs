@@ -69,6 +69,7 @@ fn tell(ours: &[Report], bare: &[Report]) {
     println!("CPU per SendMessage: sluice {cpu:.1} us, floor {floor:.1} us");
     println!("above the floor: {:.1} us; ratio {:.2}", cpu - floor, cpu / floor);
     println!("thread wake-ups per request: sluice {wakeups:.3}, floor {fewest:.3}");
+    println!("waits of the journal's thread per request: {:.3}", mean(ours, Report::disk_waits));
 }
 
 /// A server that was started for this run, and is stopped with it.

@@ -13,8 +13,10 @@ use crate::aligned::Aligned;
 use crate::files::{BLOCK, Files, Way, open_options};
 use crate::names;
 
-/// Bytes copied and written at once.
+/// Bytes of zeros written at once.
 const CHUNK: usize = 1 << 20;
+/// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
+const DURABLE_CHUNK: usize = 8 << 20;
 
 /// Does operations, one at a time; each thread has its own.
 #[derive(Debug)]
@@ -88,14 +90,20 @@ impl Performer {
             return handle.sync_data().map(done);
         }
         let handle = self.files.handle_or_new(file, Way::Durable)?;
-        let alignment = self.files.alignment();
-        let bounce = self.bounce.get_or_insert_with(|| Aligned::new(CHUNK, alignment));
+        let bounce = self.bounce_for(data.len().min(DURABLE_CHUNK));
         let mut at = offset;
-        for chunk in data.chunks(CHUNK) {
+        for chunk in data.chunks(DURABLE_CHUNK) {
             handle.write_all_at(bounce.copy_of(chunk), at)?;
             at += chunk.len() as u64;
         }
         Ok(Output::Done)
+    }
+
+    /// A buffer with room for this many bytes; kept, and replaced by a larger one when it must be.
+    fn bounce_for(&mut self, bytes: usize) -> &mut Aligned {
+        let kept = self.bounce.take().filter(|bounce| bounce.room() >= bytes);
+        let room = bytes.next_power_of_two().max(CHUNK);
+        self.bounce.insert(kept.unwrap_or_else(|| Aligned::new(room, self.files.alignment())))
     }
 
     fn read(&self, file: FileName, offset: u64, length: usize) -> io::Result<Output> {

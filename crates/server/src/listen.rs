@@ -21,8 +21,9 @@ use crate::stop::Stop;
 /// Bytes of a request's head, and of what is buffered of its body at once. hyper looks after each read, so a head
 /// is refused somewhere between this and twice this.
 pub const HEAD_BYTES: usize = 64 << 10;
-/// A head must have arrived, and an idle connection be used again, within this time.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A head must have arrived, and an idle connection be used again, within this time. Longer than the pools of the
+/// SDKs keep an idle connection (60 s Java, 90 s Go), so that they close it, not we under their next request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Accepts until the server stops.
 pub async fn accept(server: Arc<Server>, listener: TcpListener) {

@@ -161,7 +161,7 @@ fn read_flags(mut arguments: impl Iterator<Item = String>, values: &mut Values) 
             None => (flag, None),
         };
         let Some(setting) = TABLE.iter().find(|setting| setting.flag == name) else {
-            return Err(format!("There is no flag --{name}; `sluice help` lists them."));
+            return Err(format!("There is no flag --{}; `sluice help` lists them.", name.escape_debug()));
         };
         let text = match (setting.value, inline) {
             (None, inline) => inline.unwrap_or_else(|| "true".to_owned()),
@@ -335,6 +335,7 @@ mod tests {
             (&["--in-memory=maybe"], &[], "true or false"),
             (&["--region"], &[], "--region needs a value"),
             (&["--shout"], &[], "There is no flag --shout"),
+            (&["--a\n\u{1b}[1mb"], &[], "There is no flag --a\\n\\u{1b}[1mb;"),
             (&["shout"], &[], "is not a flag"),
         ] {
             let error = parse(arguments, variables).expect_err(words);

@@ -5,6 +5,9 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,12 +54,30 @@ fn operators_are_answered() {
     thread::sleep(Duration::from_millis(100));
 }
 
+/// How long this machine takes now for known work like that of a start: a process, and a file made durable
+/// six times. About 20 ms where nothing else runs.
+fn mood(directory: &Path) -> Duration {
+    let began = Instant::now();
+    let version = Command::new(env!("CARGO_BIN_EXE_sluice")).arg("version").output().expect("ran");
+    assert!(version.status.success());
+    let file = std::fs::File::create(directory.join("mood")).expect("made");
+    for i in 0..6 {
+        file.write_all_at(&[i; 4096], 0).expect("written");
+        file.sync_all().expect("durable");
+    }
+    began.elapsed()
+}
+
 #[test]
 fn an_empty_directory_is_ready_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
-    // The best of several: what is meant is our work, not the machine's mood.
-    let fastest = (0..10).map(|i| Sluice::on(&directory.path().join(i.to_string())).took).min();
-    assert!(fastest.expect("some") < Duration::from_millis(100), "{fastest:?}");
+    let attempts = (0..10).map(|i| {
+        let slowness = (mood(directory.path()).as_secs_f64() / 0.020).max(1.0);
+        Sluice::on(&directory.path().join(i.to_string())).took.as_secs_f64() / slowness
+    });
+    // The best of several: what is meant is our work, not that of others on the machine.
+    let fastest = attempts.fold(f64::MAX, f64::min);
+    assert!(fastest < 0.100, "{fastest} s");
 }
 
 #[test]
@@ -85,6 +106,28 @@ fn wrong_settings_end_the_start_in_words() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(words), "{said}");
     }
+}
+
+/// A limit on the size of files stands in for a disk that fails: the second journal file cannot be made.
+#[test]
+fn a_failing_disk_ends_the_process_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = "trap '' XFSZ; ulimit -f 40960; exec \"$@\"";
+    let mut limited = Command::new("sh");
+    limited.args([
+        "-c",
+        script,
+        "sh",
+        env!("CARGO_BIN_EXE_sluice"),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+    ]);
+    let output = limited.arg(directory.path()).output().expect("ran");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{words}");
+    assert!(words.contains("\"level\":\"error\"") && words.contains("journal-"), "{words}");
 }
 
 #[test]
@@ -176,7 +219,7 @@ fn drain(client: &mut Client, url: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_acknowledged_message_survives_a_kill() {
+fn every_acknowledged_message_survives_kills_and_stops() {
     let directory = tempfile::tempdir().expect("a directory");
     let known = Arc::new(Mutex::new(Known::default()));
     let mut url = String::new();
@@ -193,7 +236,10 @@ fn every_acknowledged_message_survives_a_kill() {
             })
             .collect();
         thread::sleep(Duration::from_millis(150 + 40 * round));
-        sluice.kill();
+        match round % 3 {
+            2 => assert_eq!(sluice.end_with(Signal::TERM).code(), Some(0)),
+            _ => sluice.kill(),
+        }
         for worker in workers {
             worker.join().expect("no panic");
         }
