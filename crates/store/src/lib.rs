@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod disk;
+pub mod export;
 mod layer;
 pub mod log;
 pub mod memory;

@@ -104,7 +104,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     pub(super) fn lacks_reserve(&self) -> bool {
-        self.lacks_space || self.free.is_some_and(|free| free < self.options.reserve)
+        self.lacks_space || self.lacks_file || self.free.is_some_and(|free| free < self.options.reserve)
     }
 
     /// A group of this many bytes has landed.
@@ -406,7 +406,7 @@ impl<D: Disk> LogStore<D> {
             return match result {
                 Ok(_) => self.journal.add_spare(file),
                 // A full disk is not a failed one: the file is tried again when space is found.
-                Err(Failure::Full) => self.found_full(),
+                Err(Failure::Full) => self.lacks_file = true,
                 Err(failure) => self.fail(&file.name().to_string(), &failure),
             };
         }
@@ -414,6 +414,7 @@ impl<D: Disk> LogStore<D> {
             if let Ok(Output::Free(free)) = result {
                 self.free = Some(free);
                 self.lacks_space &= free < self.flush_takes();
+                self.lacks_file = false;
             }
             return;
         }
@@ -479,9 +480,10 @@ impl<D: Disk> LogStore<D> {
             || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000)
     }
 
+    /// A job found the disk full. It is tried again when the disk is next asked what is free: with the next
+    /// group, or when nothing goes on.
     fn found_full(&mut self) {
         self.lacks_space = true;
-        self.ask_free();
     }
 
     /// Keeps journal files ready: those no longer needed, else new ones.
@@ -498,7 +500,7 @@ impl<D: Disk> LogStore<D> {
             } else {
                 self.disk.submit(Op::Remove { file: file.name() });
             }
-        } else if self.journal.spares() == 0 && !self.lacks_space {
+        } else if self.journal.spares() == 0 && !self.lacks_file {
             let size = self.options.journal_file.max(self.journal.wanted_size());
             let file = File { number: self.journal.next_file_number(), size };
             let ticket = self.disk.submit(Op::Create { file: file.name(), size });

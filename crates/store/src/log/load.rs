@@ -188,9 +188,14 @@ impl Load {
             rows.truncate(bad);
             ran_out = false;
         }
-        // Some may have been deleted while the load was out.
+        // Some may have been deleted while the load was out. A row that only stands for a skipped lane stays: others
+        // of that lane may lie behind it.
+        let stands_for_lane = matches!(&self.work, Work::Scan(scan) if scan.is_run());
         rows.retain(|picked| {
             let key = &picked.found.key;
+            if stands_for_lane && picked.blob.is_none() && picked.found.blob.is_none() {
+                return true;
+            }
             if picked.in_memory { self.is_in_memory(key, active) } else { !self.moment.hides(key, 0, active) }
         });
         let rows = rows.into_iter().map(|picked| picked.found).collect();

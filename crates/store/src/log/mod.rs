@@ -4,23 +4,31 @@
 //! submits what comes next.
 
 mod background;
-mod bitmap;
+#[doc(hidden)]
+pub mod bitmap;
 mod blocks;
 mod cache;
+mod check;
 mod cursor;
 pub mod group;
 mod job;
 mod journal;
 mod load;
-mod manifest;
+#[doc(hidden)]
+pub mod manifest;
 mod open;
-mod rowfile;
-mod segment;
+#[doc(hidden)]
+pub mod repair;
+pub(crate) mod rowfile;
+#[doc(hidden)]
+pub mod segment;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Checked, Finding, Lost, check};
 pub use open::{CutTail, OpenError, Report};
+pub use repair::{Repaired, repair};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -127,6 +135,8 @@ pub struct LogStore<D> {
     asking_free: Option<Ticket>,
     /// A job found the disk full: none is begun before there is space.
     lacks_space: bool,
+    /// There was no space for another journal file.
+    lacks_file: bool,
     /// A flush is due though nothing is full: it frees space.
     wants_flush: bool,
     counters: Counters,
@@ -208,6 +218,7 @@ impl<D: Disk> LogStore<D> {
             free: None,
             asking_free: None,
             lacks_space: false,
+            lacks_file: false,
             wants_flush: false,
             counters: Counters::default(),
             stopping: false,
@@ -216,6 +227,10 @@ impl<D: Disk> LogStore<D> {
     }
 
     fn take(&mut self, completion: Completion) {
+        if self.failed {
+            // Nothing further: what an operation did after one failed is not known either.
+            return;
+        }
         let Completion { ticket, result } = completion;
         if self.journal.is_flying(ticket) {
             return match result {

@@ -282,6 +282,7 @@ pub(super) struct JournalReader<'a, 'b, D> {
     journal: VecDeque<File>,
     at: Position,
     sealed: bool,
+    changes: bool,
     full: VecDeque<File>,
     bytes: Vec<u8>,
 }
@@ -301,7 +302,9 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
             .collect();
         let (stamp, generation, at) = (manifest.stamp, manifest.generation, manifest.journal());
         let (sealed, full, bytes) = (true, VecDeque::new(), Vec::new());
-        let mut reader = JournalReader { files, stamp, generation, journal, at, sealed, full, bytes };
+        let changes = true;
+        let mut reader =
+            JournalReader { files, stamp, generation, journal, at, sealed, changes, full, bytes };
         reader.enter(at)?;
         Ok(reader)
     }
@@ -323,8 +326,25 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
         Ok(())
     }
 
+    /// For a check: no torn tail is set aside, nothing is synced.
+    pub fn without_changes(mut self) -> Self {
+        self.changes = false;
+        self
+    }
+
+    /// Where the sound part ends so far.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
     /// Replays every complete group; then the journal goes on where they end.
     pub fn replay(mut self, into: &mut impl Replay, report: &mut Report) -> Result<Resume, OpenError> {
+        self.read_groups(into, report)?;
+        self.finish(report)
+    }
+
+    /// Replays every complete group.
+    pub fn read_groups(&mut self, into: &mut impl Replay, report: &mut Report) -> Result<(), OpenError> {
         while let Some((header, end)) = self.next_group() {
             report.journal_bytes += end - self.at.offset;
             self.sealed = header.kind != Kind::Batches;
@@ -342,11 +362,16 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
             }
             self.at = after;
         }
-        self.refuse_later_groups()?;
-        self.set_tail_aside(report)?;
-        let name = file_name(self.at.file);
-        // What was read may have been in a cache only; from here on it counts as durable.
-        self.files.run(name, Op::Sync { file: name })?;
+        self.refuse_later_groups()
+    }
+
+    fn finish(mut self, report: &mut Report) -> Result<Resume, OpenError> {
+        if self.changes {
+            self.set_tail_aside(report)?;
+            let name = file_name(self.at.file);
+            // What was read may have been in a cache only; from here on it counts as durable.
+            self.files.run(name, Op::Sync { file: name })?;
+        }
         Ok(Resume {
             stamp: self.stamp,
             generation: self.generation,

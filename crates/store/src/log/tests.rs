@@ -1,6 +1,10 @@
 //! What a restart finds, after a stop, a crash and damage.
 
+mod damage;
+mod golden;
 mod model;
+mod space;
+mod tools;
 
 use bytes::Bytes;
 use engine::rows::{Head, MessageRow};

@@ -92,6 +92,11 @@ impl Scan {
         Scan { from, to, after, pending, open: Vec::new(), filter, limit, bytes: 0 }
     }
 
+    /// Whether it is a cursor's page, in which a row without a blob stands for a skipped lane.
+    pub fn is_run(&self) -> bool {
+        matches!(self.filter, Filter::Run { .. })
+    }
+
     /// Finds the rows; whether the range was read to its end, or `None` to go on later.
     pub fn drive(
         &mut self,

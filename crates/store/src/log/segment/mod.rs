@@ -8,7 +8,7 @@ mod build;
 mod index;
 mod meta;
 
-pub use build::Builder;
+pub use build::{Builder, MAGIC as BUILD_MAGIC};
 pub use index::{Index, IndexEntry, LaneIndex, LanePlace, LeafEntry, entry_at, lane_places};
 pub use meta::{BitmapRef, Meta, Pointer, Span};
 

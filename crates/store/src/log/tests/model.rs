@@ -15,7 +15,7 @@ use crate::rows::SmallRows;
 use crate::table::Table;
 
 /// Sizes small enough that a few hundred batches see every job.
-fn tiny() -> Options {
+pub fn tiny() -> Options {
     Options {
         journal_file: 32 << 10,
         first_journal_file: 8 << 10,
@@ -31,13 +31,13 @@ fn tiny() -> Options {
 
 /// What the rows should be.
 #[derive(Default)]
-struct Model {
-    small: SmallRows,
-    table: Table,
+pub struct Model {
+    pub small: SmallRows,
+    pub table: Table,
 }
 
 impl Model {
-    fn of(batches: &[Batch]) -> Model {
+    pub fn of(batches: &[Batch]) -> Model {
         let mut model = Model::default();
         model.small.keep_dedup(true, &[]);
         for (index, batch) in batches.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Model {
 }
 
 /// Random work that keeps the engine's side of the contract: sequences rise, queues are never reused.
-struct Work {
+pub struct Work {
     entropy: Entropy,
     now: u64,
     queues: Vec<(QueueId, u64)>,
@@ -60,7 +60,7 @@ struct Work {
 }
 
 impl Work {
-    fn new(seed: u64) -> Work {
+    pub fn new(seed: u64) -> Work {
         let mut work =
             Work { entropy: Entropy(seed), now: 1_700_000_000_000, queues: vec![], live: vec![], made: 0 };
         (0..3).for_each(|_| work.make_queue());
@@ -172,7 +172,7 @@ impl Work {
         vec![Record::Put(row)]
     }
 
-    fn batch(&mut self) -> Batch {
+    pub fn batch(&mut self) -> Batch {
         self.now += self.below(2_000);
         let count = 1 + self.below(6);
         Batch { now: self.now, records: (0..count).flat_map(|_| self.record()).collect() }

@@ -1,0 +1,272 @@
+//! Reading every byte that counts, for `sluice store check`. Nothing is changed.
+
+use engine::{Lsn, MessageKey, Millis};
+
+use crate::codec::{Logged, Malformed, Reader, checksum};
+use crate::disk::{Disk, FileName};
+
+use super::manifest::Manifest;
+use super::open::{self, Files, JournalReader, OpenError, Replay, Report};
+use super::segment::{
+    BUILD_MAGIC, Index, IndexEntry, LaneIndex, LeafEntry, Meta, Pointer, entry_at, lane_places,
+};
+use super::{bitmap, rowfile, segment};
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The file.
+    pub file: FileName,
+    /// Byte in it.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at byte {}: {}", self.file, self.offset, self.what)
+    }
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What is wrong; empty if nothing is.
+    pub findings: Vec<Finding>,
+    /// Segments read.
+    pub segments: u64,
+    /// Messages in them that are sound, deleted ones included.
+    pub messages: u64,
+    /// Messages in them that are deleted.
+    pub deleted: u64,
+    /// Records read from row files.
+    pub records: u64,
+    /// Batches read from the journal.
+    pub batches: u64,
+}
+
+/// Reads a data directory that no store has open. An error is a disk that cannot be read at all.
+pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
+    let mut files = Files::new(disk);
+    let mut checked = Checked::default();
+    let listed = files.list()?;
+    let manifest = match open::read_manifest(&mut files, &listed) {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => return Ok(checked),
+        Err(error) => {
+            checked.findings.push(finding(error)?);
+            return Ok(checked);
+        }
+    };
+    check_row_files(&mut files, &manifest, &mut checked)?;
+    check_segments(&mut files, &manifest, &mut checked)?;
+    let mut report = Report::default();
+    let read = JournalReader::open(&mut files, &manifest, &listed)
+        .and_then(|reader| reader.without_changes().replay(&mut Ignored, &mut report));
+    match read {
+        Ok(resume) if resume.next.lsn <= manifest.needs => {
+            let file = super::journal::file_name(resume.next.file);
+            let what = format!("ends before batch {}", manifest.needs);
+            checked.findings.push(Finding { file, offset: resume.next.offset, what });
+        }
+        Ok(_) => {}
+        Err(error) => checked.findings.push(finding(error)?),
+    }
+    checked.batches = report.batches;
+    Ok(checked)
+}
+
+/// What an error found; a failing disk stays an error.
+fn finding(error: OpenError) -> Result<Finding, OpenError> {
+    let what = error.to_string();
+    match error {
+        OpenError::Damaged { file, offset, what } => Ok(Finding { file, offset, what }),
+        OpenError::Missing(file) | OpenError::NoManifest(file) => Ok(Finding { file, offset: 0, what }),
+        OpenError::Disk(file, crate::disk::Failure::NotFound) => Ok(Finding { file, offset: 0, what }),
+        OpenError::Disk(file, crate::disk::Failure::Broken(_)) => Ok(Finding { file, offset: 0, what }),
+        error => Err(error),
+    }
+}
+
+struct Ignored;
+
+impl Replay for Ignored {
+    fn batch(&mut self, _: Lsn, _: Millis, _: Vec<Logged>) {}
+}
+
+fn check_row_files<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+    checked: &mut Checked,
+) -> Result<(), OpenError> {
+    let mut report = Report::default();
+    for file in manifest.checkpoint.iter().chain(&manifest.dedup) {
+        if let Err(error) = open::read_rows(files, file, &mut report, |_| ()) {
+            checked.findings.push(finding(error)?);
+        }
+    }
+    checked.records = report.checkpoint_records;
+    Ok(())
+}
+
+fn check_segments<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+    checked: &mut Checked,
+) -> Result<(), OpenError> {
+    for meta in &manifest.segments {
+        checked.segments += 1;
+        match files.read(segment::file_name(meta.number), meta.length) {
+            Ok(bytes) => {
+                let mut walk = Walk::new(meta, &bytes);
+                walk.run(|_, _, _| ());
+                checked.messages += walk.sound;
+                checked.findings.extend(walk.findings);
+            }
+            Err(error) => checked.findings.push(finding(error)?),
+        }
+        if let Some(reference) = &meta.bitmap {
+            let file = bitmap::file_name(reference.number);
+            checked.deleted += reference.ones;
+            let read = files.read(file, 64 + meta.count.div_ceil(64) * 8);
+            match read.map(|bytes| bitmap::decode(&bytes, meta.number, meta.count)) {
+                Ok(Ok(_)) => {}
+                Ok(Err(what)) => checked.findings.push(Finding { file, offset: 0, what: what.into() }),
+                Err(error) => checked.findings.push(finding(error)?),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Messages that are not to be had any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The first one, or where they began.
+    pub from: MessageKey,
+    /// The last one, or where they ended at most.
+    pub to: MessageKey,
+    /// How many there are, deleted ones included.
+    pub count: u64,
+}
+
+/// A walk through a whole segment file.
+pub(super) struct Walk<'a> {
+    meta: &'a Meta,
+    bytes: &'a [u8],
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What of it cannot be read.
+    pub lost: Vec<Lost>,
+    /// Messages that can.
+    pub sound: u64,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(meta: &'a Meta, bytes: &'a [u8]) -> Walk<'a> {
+        Walk { meta, bytes, findings: Vec::new(), lost: Vec::new(), sound: 0 }
+    }
+
+    fn find(&mut self, offset: u64, what: impl Into<String>) {
+        let file = segment::file_name(self.meta.number);
+        self.findings.push(Finding { file, offset, what: what.into() });
+    }
+
+    /// The bytes of a block, if they are what its pointer says.
+    fn block(&self, pointer: &Pointer) -> Option<&'a [u8]> {
+        let start = usize::try_from(pointer.offset).ok()?;
+        let bytes = self.bytes.get(start..start.checked_add(pointer.length as usize)?)?;
+        (checksum(bytes) == pointer.sum).then_some(bytes)
+    }
+
+    /// Hands on each sound message with its ordinal and its blob, in order.
+    pub fn run(&mut self, mut each: impl FnMut(u64, LeafEntry, &[u8])) {
+        self.check_tail();
+        self.check_lanes();
+        let whole = Lost { from: self.meta.first, to: self.meta.last, count: self.meta.count };
+        let index = self.block(&self.meta.index).map(Index::read);
+        let Some(Ok(index)) = index else {
+            self.find(self.meta.index.offset, "the index is damaged");
+            return self.lost.push(whole);
+        };
+        for (at, leaf) in index.leaves.iter().enumerate() {
+            let next = index.leaves.get(at + 1);
+            let count = next.map_or(self.meta.count, |next| next.ordinal) - leaf.ordinal;
+            let to = next.map_or(self.meta.last, |next| next.first);
+            if self.walk_leaf(leaf, count, &mut each).is_err() {
+                self.find(leaf.leaf.offset, "a leaf is damaged");
+                self.lost.push(Lost { from: leaf.first, to, count });
+            }
+        }
+    }
+
+    fn walk_leaf(
+        &mut self,
+        leaf: &IndexEntry,
+        count: u64,
+        each: &mut impl FnMut(u64, LeafEntry, &[u8]),
+    ) -> Result<(), Malformed> {
+        let bytes = self.block(&leaf.leaf).ok_or(Malformed("leaf"))?;
+        let mut entries = Vec::new();
+        let mut at = 0;
+        while let Some((entry, after)) = entry_at(bytes, at)? {
+            entries.push(entry);
+            at = after;
+        }
+        if entries.len() as u64 != count {
+            return Err(Malformed("leaf"));
+        }
+        for (ordinal, entry) in (leaf.ordinal..).zip(entries) {
+            match self.block(&entry.blob) {
+                Some(blob) => {
+                    self.sound += 1;
+                    each(ordinal, entry, blob);
+                }
+                None => {
+                    self.find(
+                        entry.blob.offset,
+                        format!("the content of message {:?} is damaged", entry.key),
+                    );
+                    self.lost.push(Lost { from: entry.key, to: entry.key, count: 1 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lanes(&mut self) {
+        let Some(pointer) = &self.meta.lanes else { return };
+        let Some(Ok(index)) = self.block(pointer).map(LaneIndex::read) else {
+            return self.find(pointer.offset, "the index of lanes is damaged");
+        };
+        for (_, leaf) in &index.leaves {
+            if self.block(leaf).map(lane_places).is_none_or(|places| places.is_err()) {
+                self.find(leaf.offset, "a leaf of lanes is damaged");
+            }
+        }
+    }
+
+    /// The file ends with what the manifest says of it.
+    fn check_tail(&mut self) {
+        let end = self.bytes.len();
+        let tail = || -> Option<Meta> {
+            let (rest, tail) = self.bytes.split_at_checked(end.checked_sub(20)?)?;
+            let mut reader = Reader::new(tail);
+            let (length, sum) = (reader.u32().ok()?, reader.u64().ok()?);
+            let meta = rest.get(rest.len().checked_sub(length as usize)?..)?;
+            let is_sound = tail[12..] == BUILD_MAGIC && checksum(meta) == sum;
+            is_sound.then(|| Meta::read(&mut Reader::new(meta)).ok())?
+        };
+        let same = tail().is_some_and(|meta| Meta { bitmap: self.meta.bitmap, ..meta } == *self.meta);
+        if !same {
+            self.find(end as u64, "the end of the file is damaged");
+        }
+    }
+}
+
+/// Whether a file has small rows.
+pub(super) fn is_row_file(manifest: &Manifest, file: &FileName) -> bool {
+    let mut rows = manifest.checkpoint.iter().chain(&manifest.dedup);
+    rows.any(|row| rowfile::file_name(row.number) == *file)
+}

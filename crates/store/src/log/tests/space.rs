@@ -1,0 +1,167 @@
+//! A disk that fills up, and one that fails in the background.
+
+use super::model::{Model, Work, tiny};
+use super::*;
+use crate::disk::FileKind;
+
+fn options() -> Options {
+    Options { reserve: 60 << 10, ..tiny() }
+}
+
+/// What the disk has left when it holds at most `limit` bytes.
+fn set_free(store: &LogStore<TestDisk>, limit: u64) -> u64 {
+    let mut content = store.disk.content.borrow_mut();
+    let used: u64 = content.files.values().map(|bytes| bytes.len() as u64).sum();
+    content.free = Some(limit.saturating_sub(used));
+    limit.saturating_sub(used)
+}
+
+fn message(sequence: u64) -> Record {
+    Record::Put(Row::Message(key(sequence), MessageRow::default(), Bytes::from(vec![1; 900])))
+}
+
+fn delete(sequence: u64) -> Record {
+    Record::Delete(RowKey::Message(key(sequence)))
+}
+
+/// Fills the disk until sends are refused, drains it, and fills it again.
+#[test]
+fn a_full_disk_refuses_sends_drains_and_recovers() {
+    const LIMIT: u64 = 400 << 10;
+    let mut store = LogStore::open(TestDisk::new(), options(), Secret([1; 16])).unwrap().store;
+    let (mut first, mut next) = (0, 0);
+    for round in 0..3 {
+        while !store.room().sends_refused {
+            store.append(Batch { now: 0, records: vec![message(next)] });
+            next += 1;
+            set_free(&store, LIMIT);
+            settle(&mut store);
+            assert!(next - first < 2_000, "the disk is far larger than told");
+        }
+        assert!(next - first > 50, "round {round}: {first} to {next}");
+        while first < next {
+            store.append(Batch { now: 0, records: (first..next.min(first + 5)).map(delete).collect() });
+            first = next.min(first + 5);
+            set_free(&store, LIMIT);
+            let events = settle(&mut store);
+            assert!(!events.iter().any(|event| matches!(event, Event::Stopped(_))), "{events:?}");
+        }
+        for _ in 0..5 {
+            store.idle();
+            set_free(&store, LIMIT);
+            settle(&mut store);
+        }
+        assert!(!store.room().sends_refused, "round {round}: {:?}", store.stats());
+    }
+    let content = store.disk.content.clone();
+    let segments = content.borrow().files.keys().filter(|name| name.kind == FileKind::Segment).count();
+    assert!(segments <= 1, "a drained queue keeps no segments");
+}
+
+/// With no byte left for any job, deletions are still taken and nothing durable is lost.
+#[test]
+fn without_any_space_nothing_is_lost() {
+    for seed in 0..10 {
+        let mut work = Work::new(3_000 + seed);
+        let mut batches = Vec::new();
+        let mut store = LogStore::open(TestDisk::new(), options(), Secret([1; 16])).unwrap().store;
+        let mut durable = 0;
+        for round in 0..120 {
+            // Space comes and goes.
+            store.disk.content.borrow_mut().free = Some([1 << 30, 0, 3_000, 20_000][round / 5 % 4]);
+            let batch = work.batch();
+            batches.push(batch.clone());
+            store.append(batch);
+            store.idle();
+            for event in settle(&mut store) {
+                match event {
+                    Event::Durable(lsn) => durable = lsn,
+                    Event::Stopped(why) => panic!("seed {seed} round {round}: {why}"),
+                    _ => {}
+                }
+            }
+        }
+        let disk = store.disk.crash(seed);
+        disk.content.borrow_mut().free = None;
+        let again = LogStore::open(disk, options(), Secret([1; 16])).unwrap().store;
+        let recovered = again.next_lsn() as usize - 1;
+        assert!(recovered as u64 >= durable, "seed {seed}");
+        batches.truncate(recovered);
+        let model = Model::of(&batches);
+        assert_eq!(again.small_rows(), model.small.rows().collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+/// Any operation may fail for good: the store says so at once or was not touched by it, and a restart finds
+/// what was durable.
+#[test]
+fn any_failing_operation_stops_the_store_or_is_harmless() {
+    let mut stopped = 0;
+    for fail in 1..160 {
+        let mut work = Work::new(4_000);
+        let mut store = LogStore::open(TestDisk::new(), tiny(), Secret([1; 16])).unwrap().store;
+        let done = store.disk.content.borrow().done;
+        store.disk.content.borrow_mut().broken = Some(done + fail);
+        let (mut durable, mut has_stopped, mut batches) = (0, false, Vec::new());
+        for _ in 0..80 {
+            let batch = work.batch();
+            batches.push(batch.clone());
+            store.append(batch);
+            for event in settle(&mut store) {
+                match event {
+                    Event::Durable(lsn) => {
+                        assert!(!has_stopped, "durable after it stopped");
+                        durable = lsn;
+                    }
+                    Event::Stopped(_) => has_stopped = true,
+                    _ => {}
+                }
+            }
+        }
+        stopped += usize::from(has_stopped);
+        let disk = store.disk.crash(fail);
+        disk.content.borrow_mut().broken = None;
+        let again = LogStore::open(disk, tiny(), Secret([1; 16])).unwrap().store;
+        assert!(again.next_lsn() > durable, "operation {fail}");
+        batches.truncate(again.next_lsn() as usize - 1);
+        let model = Model::of(&batches);
+        assert_eq!(again.small_rows(), model.small.rows().collect::<Vec<_>>(), "operation {fail}");
+    }
+    assert!(stopped > 100, "{stopped}");
+}
+
+/// A flush that meets a damaged leaf remembers the deletions it could not place, also over a restart.
+#[test]
+fn deletions_in_a_damaged_leaf_are_remembered() {
+    let mut store = LogStore::open(TestDisk::new(), tiny(), Secret([1; 16])).unwrap().store;
+    for sequence in 0..12 {
+        store.append(Batch { now: 0, records: vec![message(sequence)] });
+        settle(&mut store);
+    }
+    let segment = store.segments[0].clone();
+    assert!(segment.meta.first == key(0) && segment.meta.count > 2);
+    let damage = |store: &LogStore<TestDisk>| {
+        let mut content = store.disk.content.borrow_mut();
+        let bytes = content.files.get_mut(&*segment.file).unwrap();
+        // The only leaf lies before the index.
+        bytes[segment.meta.index.offset as usize - 1] ^= 1;
+    };
+    damage(&store);
+    store.append(Batch { now: 0, records: vec![delete(1)] });
+    for sequence in 12..40 {
+        store.append(Batch { now: 0, records: vec![message(sequence)] });
+        settle(&mut store);
+    }
+    assert!(store.stats().damaged > 0 && store.stats().flushes > 1);
+    assert_eq!(store.manifest.unresolved.len(), 1);
+    damage(&store);
+    let content = store.disk.content.clone();
+    let mut again = LogStore::open(TestDisk::over(content), tiny(), Secret([1; 16])).unwrap().store;
+    again.load(Ask::Exists(vec![key(0), key(1), key(2)]));
+    let page = settle(&mut again).into_iter().find_map(|event| match event {
+        Event::Loaded(_, page) => Some(page),
+        _ => None,
+    });
+    let found: Vec<u64> = page.expect("answered").rows.iter().map(|found| found.key.sequence).collect();
+    assert_eq!(found, [0, 2]);
+}
