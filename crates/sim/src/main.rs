@@ -20,6 +20,7 @@ sim --seeds N [options]
   --coverage        in how many seeds each thing happened
   --no-shrink       failing seeds are not made smaller
   --keep-going F    stop after this many failing seeds (10)
+  --expect A|B      stop at the first failure whose text has one of these, and say so; other failures do not count
   --trace           print every step (for one seed)";
 
 /// Tries to make one failing seed smaller.
@@ -34,6 +35,7 @@ struct Arguments {
     coverage: bool,
     shrinks: bool,
     trace: bool,
+    expected: Vec<String>,
     overrides: Overrides,
 }
 
@@ -63,6 +65,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--coverage" => all.coverage = true,
             "--no-shrink" => all.shrinks = false,
             "--trace" => all.trace = true,
+            "--expect" => all.expected = value()?.split('|').map(str::to_owned).collect(),
             other => return Err(format!("{other} is not known")),
         }
     }
@@ -84,6 +87,9 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         let outcome = sim::runner::run(arguments.from, &arguments.overrides);
         println!("{outcome:#?}");
         return ExitCode::SUCCESS;
+    }
+    if !arguments.expected.is_empty() {
+        return expect(arguments);
     }
     let begun = Instant::now();
     let all = Mutex::new((Coverage::default(), Vec::new()));
@@ -107,6 +113,33 @@ fn campaign(arguments: &Arguments) -> ExitCode {
     println!("{}, {seconds:.1} s, {rate:.0} operations/s", coverage.line());
     println!("{} passed, {} failed", coverage.seeds - failures.len() as u64, failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Looks for a failure of a certain kind, as a planted bug causes.
+fn expect(arguments: &Arguments) -> ExitCode {
+    let found = Mutex::new(None);
+    let seeds = Mutex::new(0);
+    run_all(arguments.from, arguments.seeds, arguments.jobs, &arguments.overrides, |outcome| {
+        *seeds.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += 1;
+        let why = outcome.failure.unwrap_or_default();
+        let fits = !why.is_empty() && arguments.expected.iter().any(|text| why.contains(text));
+        let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if fits && found.is_none() {
+            *found = Some((outcome.seed, why));
+        }
+        found.is_none()
+    });
+    let seeds = seeds.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    match found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some((seed, why)) => {
+            println!("as expected, after {seeds} seeds: seed {seed} failed: {why}");
+            ExitCode::SUCCESS
+        }
+        None => {
+            println!("nothing of the kind in {seeds} seeds");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn report(arguments: &Arguments, outcome: &Outcome) {

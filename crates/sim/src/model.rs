@@ -257,6 +257,10 @@ impl Model {
         let pending = self.pending.remove(&id).ok_or_else(|| format!("request {id} was answered twice"))?;
         let queue = pending.call.queue();
         self.queues[queue].outstanding -= 1;
+        let settles = matches!(pending.call, Call::Create { .. } | Call::Remove { .. } | Call::Set { .. });
+        if settles {
+            self.queues[queue].settled_turn = self.turn;
+        }
         let outcome = match result {
             Ok(reply) => self.accept(&pending, reply),
             Err(error) => self.refuse(&pending, error),

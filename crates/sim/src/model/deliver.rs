@@ -60,7 +60,7 @@ impl Model {
         if !repeat {
             self.check_time(pending, queue, at, decided)?;
         }
-        self.check_attributes_of(queue, at, received, repeat)?;
+        self.check_attributes_of(pending, queue, at, received, repeat)?;
         if self.queues[queue].fifo && !repeat {
             self.check_order(queue, at, before)?;
         }
@@ -186,8 +186,29 @@ impl Model {
         }
     }
 
+    /// A message received as often as its redrive policy allows has left.
+    fn check_redriven(
+        &self,
+        pending: &Pending,
+        queue: QueueAt,
+        at: MessageAt,
+        count: u64,
+    ) -> Result<(), Violation> {
+        let [Some(policy)] = self.queues[queue].policies[..] else { return Ok(()) };
+        let certain = |queue: QueueAt| {
+            let queue = &self.queues[queue];
+            queue.is_settled() && queue.settled_turn < pending.turn
+        };
+        let spent = count > policy.most && !self.messages[at].moved;
+        if spent && certain(queue) && certain(policy.target) {
+            return Err(format!("it was received {count} times and should have left after {}", policy.most));
+        }
+        Ok(())
+    }
+
     fn check_attributes_of(
         &mut self,
+        pending: &Pending,
         queue: QueueAt,
         at: MessageAt,
         received: &ReceivedMessage,
@@ -202,6 +223,7 @@ impl Model {
             number("SentTimestamp")?,
             number("ApproximateFirstReceiveTimestamp")?,
         );
+        self.check_redriven(pending, queue, at, count)?;
         let message = &self.messages[at];
         let most = message.count.hi + 1 + self.uncounted(message);
         let least = message.count.lo + u64::from(!repeat);

@@ -82,6 +82,8 @@ pub struct Queue {
     pub redrives: Vec<Policy>,
     /// The shortest retention it may ever have had, ms.
     pub shortest_retention: u64,
+    /// The turn from which its settings were last certain.
+    pub settled_turn: u64,
     /// Changes that are out.
     pub setting: u32,
     /// Where move tasks may have taken its messages: `None` stands for their origins.
@@ -136,6 +138,7 @@ impl Queue {
             redrives: Vec::new(),
             shortest_retention: shape.retention * 1_000,
             name: shape.name,
+            settled_turn: 0,
             setting: 0,
             moves: Vec::new(),
             live: Vec::new(),
