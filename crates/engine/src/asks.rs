@@ -14,7 +14,8 @@ use crate::rows::{Blob, MessageRow};
 pub enum Ask {
     /// The next messages of a queue from `from` on, up to and including `to`, in key order and at most
     /// `limit` of them (and about 1 MiB of blobs, but at least one). Of a lane in `skip` only its first
-    /// message's key comes back, as a row without a blob.
+    /// message's key comes back, as a row without a blob, even if that message was removed meanwhile: others of
+    /// the lane may follow it.
     Run {
         /// Where to begin; its queue is the queue that is read.
         from: MessageKey,
