@@ -1,33 +1,38 @@
 //! Deduplication ids of the last five minutes, by the minute of the first send: a minute is forgotten at once.
+//!
+//! There may be millions, so an id takes 24 bytes, and with its share of the buckets about 30.
 
 use std::collections::BTreeMap;
 
-use crate::ids::{Millis, QueueId};
+use crate::ids::{MessageId, Millis, QueueId};
 use crate::limits::{DEDUPLICATION_INTERVAL, MINUTE};
 use crate::rows::{DEDUP_MINUTES, DedupKey, DedupRow, Row};
 
 /// The deduplication ids of one queue.
 #[derive(Debug, Default)]
 pub struct Dedup {
-    minutes: BTreeMap<u64, BTreeMap<u128, DedupRow>>,
+    minutes: BTreeMap<u64, Minute>,
 }
 
 impl Dedup {
     /// The first send of this id, if it was within the interval before `now`.
-    pub fn find(&self, hash: u128, now: Millis) -> Option<&DedupRow> {
-        let found = self.minutes.values().rev().find_map(|minute| minute.get(&hash))?;
+    pub fn find(&self, hash: u128, now: Millis) -> Option<DedupRow> {
+        let found = self.minutes.iter().rev().find_map(|(minute, ids)| ids.find(*minute, hash))?;
         (now < found.sent + DEDUPLICATION_INTERVAL).then_some(found)
     }
 
     /// Remembers an id.
     pub fn put(&mut self, key: &DedupKey, row: DedupRow) {
-        self.minutes.entry(key.minute).or_default().insert(key.hash, row);
+        assert_eq!(row.sent / MINUTE, key.minute, "an id is kept in the minute of its first send");
+        let ids = self.minutes.entry(key.minute).or_default();
+        ids.remove(key.hash);
+        ids.insert(key.hash, row);
     }
 
     /// Forgets one id.
     pub fn remove(&mut self, key: &DedupKey) {
-        if let Some(minute) = self.minutes.get_mut(&key.minute) {
-            minute.remove(&key.hash);
+        if let Some(ids) = self.minutes.get_mut(&key.minute) {
+            ids.remove(key.hash);
         }
     }
 
@@ -41,20 +46,133 @@ impl Dedup {
 
     /// How many ids are remembered.
     pub fn count(&self) -> usize {
-        self.minutes.values().map(BTreeMap::len).sum()
+        self.minutes.values().map(|ids| ids.count).sum()
     }
 
     /// Every row in key order.
     pub fn rows(&self, queue: QueueId) -> impl Iterator<Item = Row> {
         self.minutes.iter().flat_map(move |(&minute, ids)| {
-            ids.iter().map(move |(&hash, &row)| Row::Dedup(DedupKey { queue, minute, hash }, row))
+            let rows = ids.in_order(minute).into_iter();
+            rows.map(move |(hash, row)| Row::Dedup(DedupKey { queue, minute, hash }, row))
         })
     }
+}
+
+/// The ids of one minute: a hash table that grows by one bucket at a time (linear hashing, W. Litwin, 1980), so
+/// that no send pays for all ids before it. The hashes are keyed, so nobody can fill one bucket.
+#[derive(Debug, Default)]
+struct Minute {
+    buckets: Vec<Vec<Packed>>,
+    count: usize,
+    /// The ids of moved messages, which kept theirs.
+    kept: BTreeMap<u128, MessageId>,
+}
+
+/// A hash, and the sequence and the ms within the minute in one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packed {
+    high: u64,
+    low: u64,
+    rest: u64,
+}
+
+/// Ids of a bucket on average, at most.
+const FULL: usize = 12;
+/// Bits for the ms of a minute.
+const OFFSET_BITS: u32 = 16;
+
+impl Packed {
+    fn new(hash: u128, row: &DedupRow) -> Packed {
+        assert!(row.sequence >> (64 - OFFSET_BITS) == 0, "no queue counts so far");
+        let rest = row.sequence << OFFSET_BITS | row.sent % MINUTE;
+        Packed { high: (hash >> 64) as u64, low: hash as u64, rest }
+    }
+
+    fn hash(&self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+}
+
+impl Minute {
+    /// Where an id belongs. The buckets before the next one to be split have been split already.
+    fn bucket(&self, low: u64) -> usize {
+        let mask = self.buckets.len().next_power_of_two() as u64 - 1;
+        let at = (low & mask) as usize;
+        if at < self.buckets.len() { at } else { (low & (mask >> 1)) as usize }
+    }
+
+    fn find(&self, minute: u64, hash: u128) -> Option<DedupRow> {
+        let bucket = self.buckets.get(self.bucket(hash as u64))?;
+        let found = bucket.iter().find(|packed| packed.hash() == hash)?;
+        Some(self.row(minute, found))
+    }
+
+    fn row(&self, minute: u64, packed: &Packed) -> DedupRow {
+        let sent = minute * MINUTE + (packed.rest & ((1 << OFFSET_BITS) - 1));
+        let id = if self.kept.is_empty() { None } else { self.kept.get(&packed.hash()).copied() };
+        DedupRow { sequence: packed.rest >> OFFSET_BITS, sent, id }
+    }
+
+    /// Adds an id that is not there.
+    fn insert(&mut self, hash: u128, row: DedupRow) {
+        self.count += 1;
+        if self.count > self.buckets.len() * FULL {
+            self.split();
+        }
+        if let Some(id) = row.id {
+            self.kept.insert(hash, id);
+        }
+        let at = self.bucket(hash as u64);
+        let bucket = &mut self.buckets[at];
+        if bucket.len() == bucket.capacity() {
+            // Doubling would leave a quarter of all memory empty.
+            bucket.reserve_exact(2);
+        }
+        bucket.push(Packed::new(hash, &row));
+    }
+
+    /// Adds a bucket, which takes its share out of one that was there.
+    fn split(&mut self) {
+        let before = self.buckets.len();
+        self.buckets.push(Vec::new());
+        if before == 0 {
+            return;
+        }
+        let source = before - (1 << before.ilog2());
+        let all = std::mem::take(&mut self.buckets[source]);
+        let goes = |packed: &&Packed| self.bucket(packed.low) == before;
+        let (moved, left): (Vec<Packed>, Vec<Packed>) = all.iter().partition(|packed| goes(packed));
+        self.buckets[before] = exact(moved);
+        self.buckets[source] = exact(left);
+    }
+
+    fn remove(&mut self, hash: u128) {
+        let at = self.bucket(hash as u64);
+        let Some(bucket) = self.buckets.get_mut(at) else { return };
+        if let Some(place) = bucket.iter().position(|packed| packed.hash() == hash) {
+            bucket.swap_remove(place);
+            self.count -= 1;
+            self.kept.remove(&hash);
+        }
+    }
+
+    fn in_order(&self, minute: u64) -> Vec<(u128, DedupRow)> {
+        let all = self.buckets.iter().flatten();
+        let mut rows: Vec<_> = all.map(|packed| (packed.hash(), self.row(minute, packed))).collect();
+        rows.sort_unstable_by_key(|(hash, _)| *hash);
+        rows
+    }
+}
+
+fn exact(mut bucket: Vec<Packed>) -> Vec<Packed> {
+    bucket.shrink_to_fit();
+    bucket
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Entropy;
 
     #[test]
     fn an_id_is_known_for_exactly_five_minutes() {
@@ -67,5 +185,48 @@ mod tests {
             assert!(dedup.find(5, sent + DEDUPLICATION_INTERVAL).is_none(), "{sent}");
             assert!(dedup.find(6, sent).is_none());
         }
+    }
+
+    /// Random puts, repeated puts and removals, beside a map.
+    #[test]
+    fn it_holds_what_a_map_holds() {
+        let queue = QueueId(7);
+        let (mut dedup, mut map) = (Dedup::default(), BTreeMap::new());
+        let mut entropy = Entropy(42);
+        for sequence in 0..20_000 {
+            let wide = u128::from(entropy.draw()) << 64;
+            // Few values in the low half, so that ids meet again and share buckets.
+            let hash = wide >> 118 << 64 | u128::from(entropy.draw() % 4_000);
+            let sent = 600_000 + entropy.draw() % (3 * MINUTE);
+            let key = DedupKey { queue, minute: sent / MINUTE, hash };
+            if entropy.draw().is_multiple_of(4) {
+                dedup.remove(&key);
+                map.remove(&key);
+            } else {
+                let id = (entropy.draw().is_multiple_of(5)).then(|| MessageId(hash + 1));
+                dedup.put(&key, DedupRow { sequence, sent, id });
+                map.insert(key, DedupRow { sequence, sent, id });
+            }
+            assert_eq!(dedup.count(), map.len());
+        }
+        let expected: Vec<Row> = map.iter().map(|(key, row)| Row::Dedup(*key, *row)).collect();
+        assert_eq!(dedup.rows(queue).collect::<Vec<_>>(), expected);
+        let newest = map.keys().map(|key| (key.hash, *key)).collect::<BTreeMap<_, _>>();
+        assert!(newest.iter().all(|(hash, key)| dedup.find(*hash, 600_000) == Some(map[key])));
+    }
+
+    #[test]
+    fn an_id_takes_about_thirty_bytes() {
+        let mut ids = Minute::default();
+        let mut entropy = Entropy(1);
+        for sequence in 0..100_000 {
+            let hash = u128::from(entropy.draw()) << 64 | u128::from(entropy.draw());
+            ids.insert(hash, DedupRow { sequence, sent: 0, id: None });
+        }
+        // An allocation takes 16 bytes more than it was asked for, about.
+        let bytes =
+            |bucket: &Vec<Packed>| bucket.capacity() * size_of::<Packed>() + size_of::<Vec<Packed>>() + 16;
+        let all: usize = ids.buckets.iter().map(bytes).sum();
+        assert!(all <= 32 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
     }
 }

@@ -190,7 +190,7 @@ impl Queue {
         }
         match (standing, entry) {
             (Standing::InFlight, _) => drop(self.window.drop_body(&key)),
-            (_, Some(entry)) => self.window.keep_body(key, entry),
+            (_, Some(entry)) => self.window.keep_body_if_room(key, entry),
             (_, None) => {}
         }
         self.mover.put(key, row.leaving);

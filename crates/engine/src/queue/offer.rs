@@ -65,6 +65,8 @@ impl Queue {
     /// are to be moved. Only numbers below `before` are looked at.
     pub fn plan(&self, now: Millis, most: usize, dead_after: Option<u32>, before: u64) -> Plan {
         let mut plan = Plan::default();
+        // How many more messages may have a receive count.
+        let mut room = limits::TOUCHED.saturating_sub(self.touched.count());
         // A FIFO group whose next message is not at hand offers nothing behind it.
         let mut held_back = None;
         for candidate in self.candidates(now) {
@@ -94,7 +96,11 @@ impl Queue {
                 (Some(touched), Some(limit), _) if candidate.received_here() >= limit => {
                     plan.dead.push((candidate.key, touched));
                 }
-                (touched, _, Some(entry)) => plan.picks.push((candidate.key, touched, entry.clone())),
+                (None, _, Some(_)) if room == 0 => held_back = lane,
+                (touched, _, Some(entry)) => {
+                    room -= usize::from(touched.is_none());
+                    plan.picks.push((candidate.key, touched, entry.clone()));
+                }
                 (_, _, None) => held_back = lane,
             }
         }

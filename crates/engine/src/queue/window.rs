@@ -15,6 +15,8 @@ use crate::rows::{Blob, Cut, MessageRow};
 
 /// Bytes of one queue's window at most; the slot bounds their sum.
 const QUEUE_BYTES: usize = 4 << 20;
+/// Bytes of contents that are kept of touched messages before they are asked for.
+const BODY_BYTES: usize = 1 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
 /// Messages of a rank below which reading on is worth it.
@@ -96,6 +98,8 @@ pub struct Window {
     /// Contents of touched messages that are to be offered or moved.
     bodies: BTreeMap<MessageKey, Entry>,
     bytes: usize,
+    /// The part of `bytes` that is in `bodies`.
+    body_bytes: usize,
     pending: BTreeMap<MessageKey, (Lsn, Entry)>,
     /// What became durable while the arrived cursor's load was out.
     late: BTreeMap<MessageKey, (Lsn, Entry)>,
@@ -146,6 +150,7 @@ impl Window {
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
             bytes: 0,
+            body_bytes: 0,
             pending: BTreeMap::new(),
             late: BTreeMap::new(),
             arrived: Cursor::new(arrived, unread),
@@ -166,6 +171,11 @@ impl Window {
     /// Bytes it takes, those not yet durable apart (the store bounds them).
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of untouched messages: contents kept of touched ones take none of their place.
+    fn entry_bytes(&self) -> usize {
+        self.bytes - self.body_bytes
     }
 
     /// An untouched message of the window.
@@ -218,9 +228,16 @@ impl Window {
 
     /// The content of a touched message is kept for its next receive or its move.
     pub fn keep_body(&mut self, key: MessageKey, entry: Entry) {
+        self.drop_body(&key);
         self.bytes += entry.bytes();
-        if let Some(old) = self.bodies.insert(key, entry) {
-            self.bytes -= old.bytes();
+        self.body_bytes += entry.bytes();
+        self.bodies.insert(key, entry);
+    }
+
+    /// Keeps the content of a touched message if that takes nobody's place: it can be loaded again.
+    pub fn keep_body_if_room(&mut self, key: MessageKey, entry: Entry) {
+        if self.body_bytes + entry.bytes() <= BODY_BYTES {
+            self.keep_body(key, entry);
         }
     }
 
@@ -228,6 +245,7 @@ impl Window {
     pub fn drop_body(&mut self, key: &MessageKey) -> Option<Entry> {
         let entry = self.bodies.remove(key)?;
         self.bytes -= entry.bytes();
+        self.body_bytes -= entry.bytes();
         Some(entry)
     }
 
@@ -316,7 +334,7 @@ impl Window {
             lanes.park(lane, key.sequence, key.sequence);
             return true;
         }
-        if self.bytes + entry.bytes() > QUEUE_BYTES && !self.entries.is_empty() {
+        if self.entry_bytes() + entry.bytes() > QUEUE_BYTES && !self.entries.is_empty() {
             return false;
         }
         self.admit(key, entry, lanes);
@@ -383,7 +401,7 @@ impl Window {
             false => self.entries.range(..=end_of_arrived(self.queue)).nth(FEW).is_none(),
             true => self.entries.range(end_of_arrived(self.queue)..).nth(FEW).is_none(),
         };
-        few && self.bytes < QUEUE_BYTES / 2
+        few && self.entry_bytes() < QUEUE_BYTES / 2
     }
 
     /// Makes room for other groups: what is ready of blocked ones goes back to the disk, parked.

@@ -79,7 +79,8 @@ fn thousands_expire_in_steps() {
     let mut w = World::one("q", &[("MessageRetentionPeriod", "60")]);
     w.check = false;
     for n in 0..250 {
-        let entries: Vec<(String, Msg)> = (0..10).map(|k| (format!("{k}"), msg(format!("{n}-{k}")))).collect();
+        let entries: Vec<(String, Msg)> =
+            (0..10).map(|k| (format!("{k}"), msg(format!("{n}-{k}")))).collect();
         let entries: Vec<(&str, Msg)> = entries.iter().map(|(id, m)| (id.as_str(), m.clone())).collect();
         w.send_batch("q", &entries);
     }

@@ -4,6 +4,8 @@
 mod common;
 mod expiry;
 mod fifo;
+mod late_pages;
+mod limits;
 mod long_poll;
 mod moves;
 mod random;

@@ -8,9 +8,7 @@ pub mod store;
 use std::collections::BTreeMap;
 
 use engine::catalogue::{Catalogue, Verdict};
-use engine::command::{
-    Caller, Command, Decision, Done, Facts, Internal, LoadId, Moment, Settings, Wish,
-};
+use engine::command::{Caller, Command, Decision, Done, Facts, Internal, LoadId, Moment, Settings, Wish};
 use engine::rows::{Batch, QueueRow, Record, Row};
 use engine::slot::Slot;
 use engine::{Ask, Entropy, Error, Lsn, Millis, Page, QueueId, QueueName, Reply, Request, Secret};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::asks::{Ask, Found, Page};
-use engine::ids::{Lane, Lsn, MessageKey};
+use engine::ids::{Lsn, MessageKey};
 use engine::rows::{Batch, Blob, Cut, MessageRow, Record, Row, RowKey};
 
 type Rows = BTreeMap<RowKey, Row>;
@@ -53,65 +53,63 @@ impl Store {
 
     /// The page that answers an ask as of now.
     pub fn page(&self, ask: &Ask) -> Page {
-        let lsn = self.durable;
-        let cap = if self.page_rows == 0 { usize::MAX } else { self.page_rows };
+        let cap = |limit: usize| if self.page_rows == 0 { limit } else { limit.min(self.page_rows) };
         match ask {
             Ask::Run { from, to, skip, limit } => {
                 let mut seen = BTreeSet::new();
-                let all = self.messages().filter(|(key, ..)| *key >= from && *key <= to);
+                let all = self.messages(*from, *to);
                 let shown = all.filter(|(_, row, _)| !skip.contains(&row.lane) || seen.insert(row.lane));
-                let shown: Vec<_> = shown.collect();
-                let blob = |lane: Lane| !skip.contains(&lane);
-                page(lsn, shown, (*limit).min(cap), |row| blob(row.lane))
+                self.cut_off(shown, cap(*limit), |row| !skip.contains(&row.lane))
             }
             Ask::Lane { queue, lane, from, to, limit } => {
-                let mine = |key: &MessageKey| {
-                    key.queue == *queue && key.rank == 0 && (*from..*to).contains(&key.sequence)
-                };
-                let shown = self.messages().filter(|(key, row, _)| mine(key) && row.lane == *lane);
-                page(lsn, shown.collect(), (*limit).min(cap), |_| true)
+                let key = |sequence| MessageKey { queue: *queue, rank: 0, sequence };
+                let all = self.messages(key(*from), key(to.saturating_sub(1).max(*from)));
+                let mine = all.filter(|(key, row, _)| row.lane == *lane && key.sequence < *to);
+                self.cut_off(mine, cap(*limit), |_| true)
             }
-            Ask::Exists(keys) => self.named(lsn, keys, false),
-            Ask::Body(keys) => self.named(lsn, keys, true),
+            Ask::Exists(keys) => self.named(keys, false),
+            Ask::Body(keys) => self.named(keys, true),
             Ask::Expired { queue, cutoff, limit, .. } => {
-                let old =
-                    |key: &MessageKey, row: &MessageRow| key.queue == *queue && row.retained_from < *cutoff;
-                let shown = self.messages().filter(|(key, row, _)| old(key, row));
-                page(lsn, shown.collect(), (*limit).min(cap), |_| false)
+                let first = MessageKey { queue: *queue, rank: 0, sequence: 0 };
+                let last = MessageKey { queue: *queue, rank: u64::MAX, sequence: u64::MAX };
+                let old = self.messages(first, last).filter(|(_, row, _)| row.retained_from < *cutoff);
+                self.cut_off(old, cap(*limit), |_| false)
             }
         }
     }
 
-    fn named(&self, lsn: Lsn, keys: &[MessageKey], blobs: bool) -> Page {
-        let shown = self.messages().filter(|(key, ..)| keys.contains(key)).collect();
-        page(lsn, shown, usize::MAX, |_| blobs)
+    fn named(&self, keys: &[MessageKey], blobs: bool) -> Page {
+        let keys: BTreeSet<MessageKey> = keys.iter().copied().collect();
+        let found = keys.iter().flat_map(|key| self.messages(*key, *key));
+        self.cut_off(found, usize::MAX, |_| blobs)
     }
 
-    /// Messages that are durable and not removed by any batch that was appended.
-    fn messages(&self) -> impl Iterator<Item = (&MessageKey, &MessageRow, &Blob)> {
-        self.on_disk.values().filter_map(|row| match row {
-            Row::Message(key, row, blob) if self.appended.contains_key(&RowKey::Message(*key)) => {
-                Some((key, row, blob))
-            }
+    /// Messages of a range that are durable and not removed by any batch that was appended.
+    fn messages(&self, from: MessageKey, to: MessageKey) -> impl Iterator<Item = Shown<'_>> {
+        let range = self.on_disk.range(RowKey::Message(from)..=RowKey::Message(to));
+        range.filter_map(|(key, row)| match row {
+            Row::Message(at, row, blob) if self.appended.contains_key(key) => Some((at, row, blob)),
             _ => None,
         })
     }
+
+    fn cut_off<'a>(
+        &self,
+        mut shown: impl Iterator<Item = Shown<'a>>,
+        limit: usize,
+        with_blob: impl Fn(&MessageRow) -> bool,
+    ) -> Page {
+        let found = |(key, row, blob): Shown<'a>| Found {
+            key: *key,
+            row: row.clone(),
+            blob: with_blob(row).then(|| blob.clone()),
+        };
+        let rows = shown.by_ref().take(limit).map(found).collect();
+        Page { lsn: self.durable, rows, ran_out: shown.next().is_none() }
+    }
 }
 
-fn page(
-    lsn: Lsn,
-    shown: Vec<(&MessageKey, &MessageRow, &Blob)>,
-    limit: usize,
-    with_blob: impl Fn(&MessageRow) -> bool,
-) -> Page {
-    let ran_out = shown.len() <= limit;
-    let found = |(key, row, blob): (&MessageKey, &MessageRow, &Blob)| Found {
-        key: *key,
-        row: row.clone(),
-        blob: with_blob(row).then(|| blob.clone()),
-    };
-    Page { lsn, rows: shown.into_iter().take(limit).map(found).collect(), ran_out }
-}
+type Shown<'a> = (&'a MessageKey, &'a MessageRow, &'a Blob);
 
 fn apply(rows: &mut Rows, record: &Record) {
     match record {
