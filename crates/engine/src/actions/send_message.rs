@@ -42,7 +42,7 @@ fn send(queue: &mut Queue, turn: &mut Turn, sealed: Sealed) -> Result<SentMessag
         None if sealed.deduplication_id.is_some() => return Err(not_for_standard(&sealed)),
         None => None,
     };
-    let duplicate = hash.and_then(|hash| queue.dedup.find(hash, turn.now).copied());
+    let duplicate = hash.and_then(|hash| queue.dedup.find(hash, turn.now));
     if let Some(first) = duplicate {
         let id = first.id.unwrap_or_else(|| turn.secret.message_id(queue.id(), first.sequence));
         return Ok(sent(&sealed, id, Some(first.sequence)));
