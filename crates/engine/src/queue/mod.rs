@@ -168,13 +168,24 @@ impl Queue {
                 self.window.numbered(head.next_sequence);
                 self.dirty = true;
             }
-            Row::Due(_, second, count) => self.due.put(*second, *count),
+            Row::Due(id, second, count) => {
+                self.due.put(*second, *count);
+                self.means_something(RowKey::Due(*id, *second));
+            }
             Row::Dedup(key, row) => self.dedup.put(key, *row),
-            Row::Attempt(key, row) => drop(self.attempts.insert(*key, row.clone())),
+            Row::Attempt(key, row) => {
+                self.attempts.insert(*key, row.clone());
+                self.means_something(RowKey::Attempt(*key));
+            }
             Row::Arrived(key, row) => drop(self.arrived.insert(*key, *row)),
             Row::Task(key, row) => drop(self.tasks.insert(*key, row.clone())),
             Row::Catalogue(..) | Row::Queue(..) => {}
         }
+    }
+
+    /// A row that time had made meaningless is written anew.
+    fn means_something(&mut self, key: RowKey) {
+        self.stale.retain(|stale| *stale != key);
     }
 
     fn put_touched(&mut self, key: MessageKey, row: Touched, now: Millis) {
