@@ -53,7 +53,7 @@ impl Body {
 
     fn stored(self) -> BTreeMap<String, StoredValue> {
         let mut all = BTreeMap::new();
-        if self.message % 5 == 0 {
+        if self.message.is_multiple_of(5) {
             let number = self.message.to_string();
             let text = |data_type: &str, text: String| StoredValue {
                 data_type: data_type.into(),

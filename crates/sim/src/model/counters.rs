@@ -86,7 +86,7 @@ impl Model {
         add(&mut expected.visible, ready, !waits);
         let (touched, untouched) = (message.touched, !message.touched);
         let taken = hidden_by_others || self.uncounted(message) > 0;
-        add(&mut expected.hidden, touched && waits, (touched || taken) && (!ready || taken));
+        add(&mut expected.hidden, touched && waits, taken || touched && !ready);
         add(&mut expected.delayed, untouched && waits, !ready && (untouched || receivable.lo == 0));
     }
 }

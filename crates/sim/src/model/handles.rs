@@ -243,7 +243,7 @@ fn outcomes(reply: &Reply, entries: usize) -> Result<Vec<Result<(), &Error>>, Vi
             if batch.entries.len() != entries || !ordered {
                 return Err("the entries of a batch reply are not those of the request".into());
             }
-            Ok(batch.entries.iter().map(|(_, outcome)| outcome.as_ref().map(|()| ())).collect())
+            Ok(batch.entries.iter().map(|(_, outcome)| outcome.as_ref().copied()).collect())
         }
         _ => Err("the reply is another action's".into()),
     }

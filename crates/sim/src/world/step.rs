@@ -265,7 +265,7 @@ impl World {
     }
 
     fn check_laws(&mut self) -> Result<(), Violation> {
-        if self.report.steps % self.options.steps_per_check != 0 {
+        if !self.report.steps.is_multiple_of(self.options.steps_per_check) {
             return Ok(());
         }
         self.node.as_ref().map_or(Ok(()), |node| node.check_laws())
