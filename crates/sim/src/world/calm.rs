@@ -34,6 +34,7 @@ impl World {
         let since = self.now;
         while self.model.outstanding() > 0 || !self.inputs.is_empty() || !self.pending_calls.is_empty() {
             self.now = self.now.max(self.next_time());
+            self.make_room();
             self.step()?;
             if self.now > since + STUCK {
                 let out = self.model.pending_calls();

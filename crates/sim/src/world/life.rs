@@ -131,10 +131,7 @@ impl World {
     /// Draws what befalls the machine between two steps.
     pub(super) fn befall(&mut self) -> Result<(), Violation> {
         let faults = self.options.faults;
-        if self.full_until.is_some_and(|until| until <= self.now) {
-            self.disk.limit(None);
-            self.full_until = None;
-        }
+        self.make_room();
         if faults.has(Fault::Full) && self.full_until.is_none() && self.rng.one_in(500) {
             let reserve = self.options.store.reserve();
             self.disk.limit(Some(self.rng.between(0, 2 * reserve)));
@@ -149,6 +146,14 @@ impl World {
             self.move_clock();
         }
         Ok(())
+    }
+
+    /// A full disk has room again when its time has come.
+    pub(super) fn make_room(&mut self) {
+        if self.full_until.is_some_and(|until| until <= self.now) {
+            self.disk.limit(None);
+            self.full_until = None;
+        }
     }
 
     fn move_clock(&mut self) {
