@@ -19,8 +19,9 @@ use crate::request::Request;
 use crate::rows::{Batch, Record, Row};
 use crate::turn::{Turn, answer};
 
-/// Bytes that windows may take over their budget while their queues wait for pages.
-const LOADING_SLACK: usize = 16 << 20;
+/// Bytes that windows may take over their budget while receives ask at their queues: evicting one in demand for
+/// another would have both read the same pages for ever.
+const DEMAND_SLACK: usize = 16 << 20;
 
 /// The view of a slot's rows.
 #[derive(Debug)]
@@ -259,13 +260,13 @@ impl Slot {
             if self.window_bytes <= self.settings.window_bytes {
                 return;
             }
-            let spares_loading = self.window_bytes <= self.settings.window_bytes + LOADING_SLACK;
+            let spares_wanted = self.window_bytes <= self.settings.window_bytes + DEMAND_SLACK;
             let after = QueueId(self.evicted.0.saturating_add(1));
             let next = self.holding.range(after..).next().or_else(|| self.holding.first());
             let Some(id) = next.copied() else { return };
             self.evicted = id;
             let Some(queue) = self.queues.get_mut(&id).filter(|_| id != current) else { continue };
-            if spares_loading && queue.window.is_loading() {
+            if spares_wanted && (queue.wanted || queue.window.is_loading()) {
                 continue;
             }
             queue.window.evict(&mut queue.lanes);
