@@ -1,9 +1,9 @@
 //! The bounds: messages in flight, messages with a receive count, and what a full queue answers.
 
+use engine::Code;
 use engine::command::Command;
 use engine::limits::{IN_FLIGHT, TOUCHED};
 use engine::rows::Row;
-use engine::Code;
 
 use crate::common::client::{Msg, code};
 use crate::common::*;
@@ -68,7 +68,8 @@ fn a_fifo_queue_never_errs() {
 fn no_more_than_240_000_messages_are_touched() {
     let mut w = filled("q", TOUCHED + 20);
     let none = || Get { visibility_timeout: Some(0), ..get(10) };
-    let touched = |w: &World| w.slot.small_rows().iter().filter(|row| matches!(row, Row::Touched(..))).count();
+    let touched =
+        |w: &World| w.slot.small_rows().iter().filter(|row| matches!(row, Row::Touched(..))).count();
     // Received three times each, they go behind the unread, so that these are touched next.
     let mut fresh = 0;
     for _ in 0..TOUCHED {

@@ -2,6 +2,7 @@
 //! what pages that come late may not do.
 
 mod common;
+mod errors;
 mod expiry;
 mod fifo;
 mod late_pages;
