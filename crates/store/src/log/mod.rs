@@ -17,9 +17,9 @@ mod load;
 #[doc(hidden)]
 pub mod manifest;
 mod open;
+mod repair;
 #[doc(hidden)]
-pub mod repair;
-pub(crate) mod rowfile;
+pub mod rowfile;
 #[doc(hidden)]
 pub mod segment;
 mod state;
