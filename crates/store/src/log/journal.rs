@@ -8,6 +8,7 @@ use crate::codec::{Malformed, Reader, checksum, put_number, put_record};
 use crate::disk::{Disk, FileKind, FileName, Op, Ticket};
 
 use super::group::{GROUP_BYTES, HEADER, Header, Kind, round_up};
+use super::open::{Files, OpenError};
 
 /// A journal file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Journal {
     gathering: Option<Gathered>,
     /// Where the batch at hand begins in it.
     begun: usize,
+    /// Bytes of the groups of late: the next one is given as much at once.
+    usual: usize,
     ready: VecDeque<Gathered>,
     flying: Option<Flying>,
     spares: VecDeque<File>,
@@ -130,6 +133,22 @@ pub struct Resume {
     pub sealed: bool,
 }
 
+impl Resume {
+    /// Removes the spares that are not of this size: a crash may have left them unfinished. Those behind the
+    /// first odd one go too, as numbers must go on rising. Done before anything else may use a number again.
+    pub(super) fn drop_odd_spares<D: Disk>(
+        &mut self,
+        files: &mut Files<'_, D>,
+        size: u64,
+    ) -> Result<(), OpenError> {
+        let sound = self.spares.iter().take_while(|file| file.size == size).count();
+        for file in self.spares.drain(sound..) {
+            files.run(file.name(), Op::Remove { file: file.name() })?;
+        }
+        Ok(())
+    }
+}
+
 impl Journal {
     /// A writer that goes on from `resume`.
     pub fn new(block: usize, resume: Resume) -> Journal {
@@ -140,6 +159,7 @@ impl Journal {
             next: resume.next,
             gathering: None,
             begun: 0,
+            usual: 4 << 10,
             ready: VecDeque::new(),
             flying: None,
             spares: resume.spares,
@@ -194,13 +214,6 @@ impl Journal {
         self.spares.push_back(file);
     }
 
-    /// The spares that are not of this size: a crash may have left them unfinished.
-    pub fn drop_odd_spares(&mut self, size: u64) -> Vec<File> {
-        // The files after the first odd one go too: numbers must go on rising.
-        let sound = self.spares.iter().take_while(|file| file.size == size).count();
-        self.spares.drain(sound..).collect()
-    }
-
     /// The files before `from`, which no recovery needs any more.
     pub fn release(&mut self, from: &Position) -> Vec<File> {
         let count = self.full.iter().take_while(|file| file.number < from.file).count();
@@ -215,8 +228,12 @@ impl Journal {
 
     /// Begins a batch; its records follow through `record`, then `end`.
     pub fn begin(&mut self, lsn: Lsn, now: Millis, records: usize) {
-        let empty = || Gathered { bytes: vec![0; HEADER], first: lsn, last: lsn };
-        let gathering = self.gathering.get_or_insert_with(empty);
+        let space = self.usual + self.block;
+        let gathering = self.gathering.get_or_insert_with(|| {
+            let mut bytes = Vec::with_capacity(space);
+            bytes.resize(HEADER, 0);
+            Gathered { bytes, first: lsn, last: lsn }
+        });
         self.begun = gathering.bytes.len();
         gathering.last = lsn;
         put_number(&mut gathering.bytes, now);
@@ -299,6 +316,7 @@ impl Journal {
     fn submit<D: Disk>(&mut self, disk: &mut D, kind: Kind, group: Gathered) {
         let Gathered { mut bytes, first, last } = group;
         let payload = bytes.len() - HEADER;
+        self.usual = bytes.len().max(self.usual / 2);
         let header = Header {
             kind,
             stamp: self.stamp,

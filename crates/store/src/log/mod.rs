@@ -25,6 +25,7 @@ pub mod segment;
 mod state;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use check::{Checked, Finding, Lost, check};
 pub use open::{CutTail, OpenError, Report};
@@ -137,6 +138,8 @@ pub struct LogStore<D> {
     lacks_space: bool,
     /// There was no space for another journal file.
     lacks_file: bool,
+    /// Segments changed since none were found worth merging.
+    may_merge: bool,
     /// A flush is due though nothing is full: it frees space.
     wants_flush: bool,
     counters: Counters,
@@ -166,7 +169,7 @@ impl<D: Disk> LogStore<D> {
         let segments = open::read_segments(&mut files, &manifest)?;
         report.segments = segments.len() as u64;
         let reader = JournalReader::open(&mut files, &manifest, &listed)?;
-        let resume = reader.replay(&mut state, &mut report)?;
+        let mut resume = reader.replay(&mut state, &mut report)?;
         if state.last < manifest.needs {
             let (file, offset) = (journal::file_name(resume.next.file), resume.next.offset);
             let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
@@ -178,10 +181,11 @@ impl<D: Disk> LogStore<D> {
         let rows: Vec<Row> = state.small.rows().collect();
         state.small.keep_dedup(options.keep_dedup, &rows);
         let (now, secret) = (state.now, Secret(manifest.secret));
+        resume.drop_odd_spares(&mut files, options.journal_file)?;
         let journal = Journal::new(disk.block(), resume);
         let mut store = LogStore::new(disk, options, manifest, journal, state, segments);
         store.counters.records = report.records;
-        store.retire_odd_files(&listed);
+        store.retire_old_files(&listed);
         Ok(Opened { store, secret, rows, now, report })
     }
 
@@ -219,6 +223,7 @@ impl<D: Disk> LogStore<D> {
             asking_free: None,
             lacks_space: false,
             lacks_file: false,
+            may_merge: true,
             wants_flush: false,
             counters: Counters::default(),
             stopping: false,

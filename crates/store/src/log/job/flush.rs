@@ -1,6 +1,6 @@
 //! The frozen layer becomes durable without the journal: its messages as a segment, its deletions as bitmaps.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -77,8 +77,8 @@ struct Target {
     segment: Arc<Segment>,
     bits: Bits,
     index: Option<Arc<Index>>,
-    /// Numbers of the leaves to search.
-    leaves: VecDeque<usize>,
+    /// Keys below this are dealt with; `None` when all are.
+    from: Option<MessageKey>,
 }
 
 impl Flush {
@@ -219,28 +219,21 @@ impl Target {
                 (span.ordinal..span.ordinal + span.count).for_each(|ordinal| bits.set(ordinal));
             }
         }
-        Target { place, segment, bits, index: None, leaves: VecDeque::new() }
+        let from = Some(segment.meta.first);
+        Target { place, segment, bits, index: None, from }
     }
 
     /// Searches the next leaf; whether there is none left.
     fn is_done(&mut self, layer: &Layer, blocks: &mut Blocks) -> Result<bool, Stop> {
+        let Some(key) = self.next_key(layer) else { return Ok(true) };
+        self.from = Some(key);
         let index = match &self.index {
             Some(index) => index.clone(),
-            None => {
-                if self.ranges(layer).next().is_none() {
-                    return Ok(true);
-                }
-                let index = blocks.index(&self.segment)?;
-                let numbers: BTreeSet<usize> =
-                    self.ranges(layer).flat_map(|(from, to)| index.find(&from)..=index.find(&to)).collect();
-                self.leaves = numbers.into_iter().collect();
-                self.index = Some(index.clone());
-                index
-            }
+            None => blocks.index(&self.segment)?,
         };
-        let Some(leaf) = self.leaves.front().and_then(|number| index.leaves.get(*number)) else {
-            return Ok(true);
-        };
+        self.index = Some(index.clone());
+        let number = index.find(&key);
+        let leaf = index.leaves.get(number).ok_or_else(|| Stop::Damaged("an empty index".into()))?;
         let bytes = blocks.leaf(&self.segment, leaf.leaf)?;
         let (mut at, mut ordinal) = (0, leaf.ordinal);
         while let Some((entry, after)) =
@@ -251,42 +244,53 @@ impl Target {
             }
             (at, ordinal) = (after, ordinal + 1);
         }
-        self.leaves.pop_front();
+        self.from = index.leaves.get(number + 1).map(|leaf| leaf.first);
         Ok(false)
     }
 
-    /// Ranges of keys in which messages of this segment may be gone, those apart that `new` has dealt with.
-    fn ranges<'a>(&'a self, layer: &'a Layer) -> impl Iterator<Item = (MessageKey, MessageKey)> + 'a {
-        let meta = &self.segment.meta;
-        let whole = meta.spans.is_empty().then_some((meta.first, meta.last));
-        let spans = meta.spans.iter().map(|span| (span.first, span.last));
-        let gone = spans.chain(whole).flat_map(|(first, last)| layer.gone().range(first..=last));
-        let spans = meta.spans.iter().filter_map(|span| {
-            let mark = layer.marks().get(&span.queue())?;
-            let below = mark.below(span.is_delayed());
-            let is_cut = !takes_all(mark, span) && below > 0;
-            let last = MessageKey { sequence: below, ..span.first };
-            let to = if span.is_delayed() { span.last } else { span.last.min(last) };
-            (is_cut && span.first <= to).then_some((span.first, to))
-        });
-        let queues = layer.marks().range(meta.first.queue..=meta.last.queue);
-        let queues = queues.filter(|_| meta.spans.is_empty());
-        let queues =
-            queues.map(|(queue, _)| (first_of(*queue).max(meta.first), last_of(*queue).min(meta.last)));
-        gone.map(|key| (*key, *key)).chain(spans).chain(queues)
+    /// The next key at which a message of this segment may be gone, those apart that `new` has dealt with.
+    fn next_key(&self, layer: &Layer) -> Option<MessageKey> {
+        let (from, meta) = (self.from?, &self.segment.meta);
+        let next = |first: MessageKey, last: MessageKey| {
+            let first = first.max(from);
+            if first > last {
+                return None;
+            }
+            let gone = layer.gone().range(first..=last).next().copied();
+            let cut = layer.marks().range(first.queue..=last.queue).filter_map(|(queue, mark)| {
+                let delayed = last.rank != 0 && mark.delayed_below > 0;
+                let end = if delayed { last_of(*queue) } else { arrived_end(*queue, mark) };
+                let low = first.max(first_of(*queue));
+                (low <= last.min(end)).then_some(low)
+            });
+            gone.into_iter().chain(cut).min()
+        };
+        if meta.spans.is_empty() {
+            return next(meta.first, meta.last);
+        }
+        let spans = meta.spans.iter();
+        let partly =
+            spans.filter(|span| !layer.marks().get(&span.queue()).is_some_and(|mark| takes_all(mark, span)));
+        partly.filter_map(|span| next(span.first, span.last)).min()
     }
 
     /// Passes over the leaf that could not be read, or over all of them; the keys that lie there.
     fn skip(&mut self) -> (MessageKey, MessageKey) {
         let meta = &self.segment.meta;
-        let Some(index) = &self.index else {
-            self.index = Some(Arc::default());
+        let (Some(index), Some(from)) = (&self.index, self.from) else {
+            self.from = None;
             return (meta.first, meta.last);
         };
-        let Some(number) = self.leaves.pop_front() else { return (meta.first, meta.last) };
+        let number = index.find(&from);
         let first = index.leaves.get(number).map_or(meta.first, |leaf| leaf.first);
-        (first, index.leaves.get(number + 1).map_or(meta.last, |leaf| leaf.first))
+        self.from = index.leaves.get(number + 1).map(|leaf| leaf.first);
+        (first, self.from.unwrap_or(meta.last))
     }
+}
+
+/// The last place of rank 0 that a mark may take.
+fn arrived_end(queue: QueueId, mark: &Mark) -> MessageKey {
+    MessageKey { queue, rank: 0, sequence: mark.arrived_below }
 }
 
 /// Whether a mark takes every message of a span.

@@ -1,0 +1,176 @@
+//! What keeps the store going beside its jobs: space on the disk, journal files, files and memory no longer needed.
+
+use std::sync::Arc;
+
+use crate::Stats;
+use crate::disk::{Disk, FileName, Op};
+
+use super::LogStore;
+use super::journal::File;
+use super::segment::{Segment, Span};
+
+/// Bytes a job may write for each byte of the journal, while that is busy.
+const PACE: i64 = 4;
+/// Bytes a job may be ahead of that.
+const AHEAD: i64 = 4 << 20;
+/// Journal files kept ready.
+const SPARES: usize = 2;
+/// Entries of a layer freed at once.
+const FREED: usize = 2_000;
+
+impl<D: Disk> LogStore<D> {
+    /// Whether flushes lag so far behind that appends must wait for them.
+    pub(super) fn is_overrun(&self) -> bool {
+        let far = self.journal.bytes_since(&self.manifest.journal()) > 2 * self.options.recovery_bytes;
+        far || (self.frozen.is_some() && self.state.active.bytes() > 2 * self.options.table)
+    }
+
+    pub(super) fn lacks_reserve(&self) -> bool {
+        self.lacks_space || self.lacks_file || self.free.is_some_and(|free| free < self.options.reserve)
+    }
+
+    /// A group of this many bytes has landed.
+    pub(super) fn earn(&mut self, bytes: usize) {
+        let credit = &mut self.counters.credit;
+        *credit = (*credit + bytes as i64 * PACE).min(AHEAD);
+        self.counters.unasked += bytes as u64;
+        if self.counters.unasked > self.options.journal_file / 4 || self.lacks_reserve() {
+            self.ask_free();
+        }
+    }
+
+    /// When space is short: asks whether that is still so.
+    pub(super) fn ask_free_if_short(&mut self) {
+        if self.lacks_reserve() {
+            self.ask_free();
+        }
+    }
+
+    pub(super) fn ask_free(&mut self) {
+        if self.asking_free.is_none() {
+            self.counters.unasked = 0;
+            self.asking_free = Some(self.disk.submit(Op::Free));
+        }
+    }
+
+    /// Bytes that a flush may write, about.
+    pub(super) fn flush_takes(&self) -> u64 {
+        let layer = self.frozen.as_ref().map_or(&self.state.active, |frozen| &*frozen.layer);
+        (layer.bytes() as u64).saturating_mul(5) / 4 + self.options.journal_file / 16
+    }
+
+    /// Whether a flush now would make room on the disk: asked when nothing else goes on.
+    pub(super) fn flush_if_it_frees(&mut self) {
+        let live: u64 = self.segments.iter().map(|segment| segment.live()).sum();
+        let gone = self.state.active.gone().len() as u64;
+        self.wants_flush |= gone > 0 && (gone > 100_000 || gone * 2 >= live);
+    }
+
+    /// Whether a flush is due because of what it frees.
+    pub(super) fn is_worth_flushing(&mut self) -> bool {
+        if self.state.active.take_cut() {
+            let marks = self.state.active.marks();
+            let spans = self.segments.iter().flat_map(|segment| &segment.meta.spans);
+            let cut = |span: &Span| {
+                marks.get(&span.queue()).is_some_and(|mark| mark.takes_all(span.is_delayed(), span.highest))
+            };
+            self.wants_flush |= spans.into_iter().any(cut);
+        }
+        // Under want of space every thousand deletions may empty a segment.
+        std::mem::take(&mut self.wants_flush)
+            || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000)
+    }
+
+    /// A job found the disk full. It is tried again when the disk is next asked what is free: with the next
+    /// group, or when nothing goes on.
+    pub(super) fn found_full(&mut self) {
+        self.lacks_space = true;
+    }
+
+    /// Keeps journal files ready: those no longer needed, else new ones.
+    pub(super) fn keep_spares(&mut self) {
+        if self.creating.is_some() {
+            return;
+        }
+        if let Some(file) = self.retired.pop_front() {
+            let fits = file.size == self.options.journal_file && file.size >= self.journal.wanted_size();
+            if fits && self.journal.spares() < SPARES {
+                let to = File { number: self.journal.next_file_number(), size: file.size };
+                let ticket = self.disk.submit(Op::Rename { from: file.name(), to: to.name() });
+                self.creating = Some((ticket, to));
+            } else {
+                self.disk.submit(Op::Remove { file: file.name() });
+            }
+        } else if self.journal.spares() == 0 && !self.lacks_file {
+            let size = self.options.journal_file.max(self.journal.wanted_size());
+            let file = File { number: self.journal.next_file_number(), size };
+            let ticket = self.disk.submit(Op::Create { file: file.name(), size });
+            self.creating = Some((ticket, file));
+        }
+    }
+
+    /// After an open: journal files from before the manifest's place can be used again.
+    pub(super) fn retire_old_files(&mut self, listed: &[(FileName, u64)]) {
+        let from = self.manifest.journal().file;
+        for (name, size) in listed {
+            if name.kind == crate::disk::FileKind::Journal && name.number < from {
+                self.retired.push_back(File { number: name.number, size: *size });
+            }
+        }
+    }
+
+    pub(super) fn unlink_doomed(&mut self) {
+        let mut at = 0;
+        while at < self.doomed.len() {
+            if Arc::strong_count(&self.doomed[at]) > 1 {
+                at += 1;
+                continue;
+            }
+            let file = *self.doomed.swap_remove(at);
+            self.blocks.cache.forget(file.number);
+            self.disk.submit(Op::Remove { file });
+        }
+    }
+
+    /// Freeing a whole layer at once would be seen in the latency of sends.
+    pub(super) fn give_back_memory(&mut self) {
+        let Some(layer) = self.buried.last_mut() else { return };
+        if let Some(layer) = Arc::get_mut(layer)
+            && !layer.shrink(FREED)
+        {
+            self.buried.pop();
+        }
+    }
+
+    pub(super) fn statistics(&self) -> Stats {
+        let written = self.journal.written();
+        let counters = &self.counters;
+        let sum = |of: fn(&Segment) -> u64| self.segments.iter().map(|segment| of(segment)).sum();
+        Stats {
+            groups: written.groups,
+            journal_bytes: written.bytes,
+            payload_bytes: written.payload,
+            background_bytes: counters.background_bytes,
+            recovery_bytes: self.journal.bytes_since(&self.manifest.journal()),
+            recovery_records: counters.records - counters.in_segments.min(counters.in_checkpoint),
+            undurable_bytes: self.journal.undurable() as u64,
+            table_bytes: self.table_bytes() as u64,
+            segments: self.segments.len() as u64,
+            segment_messages: sum(|segment| segment.meta.count),
+            segment_deleted: sum(|segment| segment.meta.count - segment.live()),
+            segment_bytes: sum(|segment| segment.meta.length),
+            cache_bytes: self.blocks.cache.bytes() as u64,
+            cache_hits: self.blocks.cache.hits,
+            cache_misses: self.blocks.cache.misses,
+            damaged: counters.damaged,
+            free_bytes: self.free,
+            flushes: counters.flushes,
+            checkpoints: counters.checkpoints,
+            merges: counters.merges,
+        }
+    }
+
+    fn table_bytes(&self) -> usize {
+        self.state.active.bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.layer.bytes())
+    }
+}
