@@ -16,7 +16,6 @@ use store::log::{LogStore, Options, Report};
 use store::{Stats, Store};
 
 use crate::desk::{Desk, Machine};
-use crate::own;
 
 /// When nothing was appended for this long, ms, the store is told that it is idle, as the server does.
 const IDLE: Millis = 10;
@@ -204,9 +203,54 @@ impl Local {
     pub fn stats(&self) -> Stats {
         self.desk.with(|machine| machine.node.store().stats())
     }
+}
 
-    /// CPU time of the process so far.
-    pub fn cpu(&self) -> Duration {
-        own::cpu()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requests::{create, delete_all, done, handles, message, receive_all, send};
+
+    /// A directory that is gone with the test.
+    struct Directory(std::path::PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Directory {
+            Directory(std::env::temp_dir().join(format!("sluice-bench-{name}-{}", std::process::id())))
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn groups_are_answered_in_order_and_survive_a_restart() {
+        let directory = Directory::new("groups");
+        let mut local = Local::open(&directory.0, Options::default()).expect("opens");
+        local.call(vec![create("jobs", &[])]).expect("created");
+        local.begin((0..20).map(|_| send("jobs", message(100))).collect());
+        local.begin((0..5).map(|_| send("jobs", message(100))).collect());
+        assert_eq!(local.out(), 2);
+        for size in [20, 5] {
+            assert_eq!(local.finish().expect("sent").replies.len(), size);
+        }
+        drop(local);
+        let mut local = Local::open(&directory.0, Options::default()).expect("opens again");
+        assert!(local.report.records >= 25);
+        let replies = local.call(receive_all("jobs", 30).collect()).expect("received").replies;
+        let mut received: Vec<String> = replies.into_iter().flat_map(handles).collect();
+        assert_eq!(received.len(), 25);
+        let deleted = local.call(delete_all("jobs", &mut received)).expect("deleted").replies;
+        assert_eq!(deleted.iter().map(|reply| done(reply).expect("no entry refused")).sum::<u64>(), 25);
+    }
+
+    #[test]
+    fn an_error_is_told() {
+        let directory = Directory::new("error");
+        let mut local = Local::open(&directory.0, Options::default()).expect("opens");
+        let error = local.call(vec![send("nowhere", message(1))]).expect_err("no such queue");
+        assert!(error.contains("queue"), "{error}");
     }
 }

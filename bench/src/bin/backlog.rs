@@ -17,7 +17,7 @@ use bench::measure::median;
 use bench::own;
 use bench::phase::{self, Figures, end, tell};
 use bench::requests::{TEN, create, delete_all, delete_queue, done, fifo_message, handles, message};
-use bench::requests::{receive, receive_all, send_batch};
+use bench::requests::{receive, receive_all, send, send_batch};
 use engine::request::Message;
 use engine::{Reply, Request};
 use server::clock;
@@ -126,10 +126,10 @@ impl Bench {
         println!("  resident more than in one group: {:.1} MiB", many["resident"] - one["resident"]);
         let locks = phase::run("lock", &[])?;
         println!("locking {} of the groups: {:.0} a second", locks["locked"], locks["rate"]);
-        println!("  the next free message, warm: {:.3} ms, at most {:.3} ms", locks["warm"], locks["worst"]);
+        println!("  the next free message, warm: {}", found(&locks));
         println!("  {}", memory(&locks));
         let open = self.reopen("with the groups locked", "open-fifo")?;
-        println!("  then warm: {:.3} ms, at most {:.3} ms", open["warm"], open["worst"]);
+        println!("  then warm: {}", found(&open));
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl Bench {
         );
         println!("  its first in flight, the other found after {:.1} ms; {}", load["receive"], memory(&load));
         let open = self.reopen("with the group blocked", "open-fifo")?;
-        println!("  then warm: {:.3} ms, at most {:.3} ms", open["warm"], open["worst"]);
+        println!("  then warm: {}", found(&open));
         Ok(())
     }
 
@@ -182,6 +182,11 @@ impl Bench {
 
 fn memory(figures: &Figures) -> String {
     format!("resident {:.0} MiB, at most {:.0} MiB", figures["resident"], figures["peak"])
+}
+
+fn found(figures: &Figures) -> String {
+    let [warm, worst, beside] = ["warm", "worst", "beside"].map(|name| figures[name]);
+    format!("{warm:.3} ms, at most {worst:.3} ms; a send to an empty queue beside it: {beside:.3} ms")
 }
 
 /// The phases.
@@ -392,16 +397,21 @@ fn receive_one(local: &mut Local, queue: &str, seconds: i64) -> Outcome<Duration
     Ok(answers.took)
 }
 
-/// Receives one message at a time, each of which stays in flight.
+/// Receives one message at a time, each of which stays in flight. The answer waits for the disk; so does the
+/// answer to a send to a queue that holds nothing else, which is told for comparison.
 fn next_free(local: &mut Local, times: usize) -> Outcome<()> {
-    let mut took = Vec::new();
+    local.call(vec![create("beside", &[])])?;
+    let (mut took, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..times {
         let answers = local.call(vec![receive("groups.fifo", 1, 43_200, 0)])?;
         if answers.replies.iter().map(done).sum::<Outcome<u64>>()? == 0 {
             break;
         }
         took.push(answers.took.as_secs_f64() * 1e3);
+        let sent = local.call(vec![send("beside", message(1))])?;
+        beside.push(sent.took.as_secs_f64() * 1e3);
     }
+    tell("beside", median(beside));
     tell("worst", took.iter().copied().fold(0.0, f64::max));
     tell("warm", median(took));
     Ok(())
