@@ -84,7 +84,7 @@ const OFFSET_BITS: u32 = 16;
 impl Packed {
     fn new(hash: u128, row: &DedupRow) -> Packed {
         assert!(row.sequence >> (64 - OFFSET_BITS) == 0, "no queue counts so far");
-        let rest = row.sequence << OFFSET_BITS | row.sent % MINUTE;
+        let rest = (row.sequence << OFFSET_BITS) | (row.sent % MINUTE);
         Packed { high: (hash >> 64) as u64, low: hash as u64, rest }
     }
 

@@ -172,10 +172,10 @@ fn a_window_given_up_is_read_again() {
         w.send_group("b.fifo", ["g", "h"][text.len() % 2], &[&format!("b{text}")]);
     }
     let mut seen = Vec::new();
-    for round in 0..10 {
+    for text in &texts[..10] {
         let a = w.receive("a", 1).remove(0);
         w.delete("a", &a.receipt_handle).unwrap();
-        assert_eq!(body(&a), texts[round], "in order, read again and again");
+        assert_eq!(body(&a), *text, "in order, read again and again");
         let b = w.receive("b.fifo", 1).remove(0);
         w.delete("b.fifo", &b.receipt_handle).unwrap();
         seen.push(body(&b));

@@ -196,7 +196,8 @@ fn what_counts_as_the_same_message() {
     let by_content = ("ContentBasedDeduplication", "true");
     let per_group = ("DeduplicationScope", "messageGroup");
     let m = |body: &str, group: &str| msg(body).group(group);
-    let rows: [(&[(&str, &str)], Msg, Msg, bool); 8] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Msg, Msg, bool);
+    let rows: [Case; 8] = [
         (&[], m("a", "g").dedup("x"), m("b", "h").dedup("x"), true),
         (&[], m("a", "g").dedup("x"), m("a", "g").dedup("y"), false),
         (&[by_content], m("a", "g"), m("a", "h"), true),
