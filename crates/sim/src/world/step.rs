@@ -278,7 +278,11 @@ impl World {
                 for message in messages {
                     self.trace(message.message_id.0 as u64);
                     let handle = message.receipt_handle.as_bytes();
-                    self.trace(handle.iter().fold(0, |word, byte| word * 31 + u64::from(*byte)));
+                    self.trace(
+                        handle
+                            .iter()
+                            .fold(0_u64, |word, byte| word.wrapping_mul(31).wrapping_add(u64::from(*byte))),
+                    );
                 }
             }
             Ok(Reply::SendMessage(sent)) => self.trace(sent.message_id.0 as u64),
