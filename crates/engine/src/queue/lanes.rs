@@ -208,19 +208,4 @@ impl Lanes {
     pub fn skip(&self) -> Arc<BTreeSet<Lane>> {
         self.skip.clone()
     }
-
-    /// Lanes with a message in flight.
-    pub fn blocked(&self) -> usize {
-        self.lanes.values().filter(|state| state.in_flight > 0).count()
-    }
-
-    /// Everything untouched is forgotten: the window was emptied.
-    pub fn forget_untouched(&mut self) {
-        for lane in self.lanes.keys().copied().collect::<Vec<_>>() {
-            self.change(lane, |state| {
-                state.ready.clear();
-                state.parked = None;
-            });
-        }
-    }
 }
