@@ -20,7 +20,7 @@ use server::clock;
 use store::log::Options;
 
 const USAGE: &str = "store [--work send|cycle|pace] [--data ./bench-data] [--groups 1,16,128,1024] [--message 1024] \
-                     [--out 2] [--rounds 7] [--seconds 2] [--messages 300000] [--gib 1]";
+                     [--out 2] [--rounds 7] [--seconds 2] [--messages 300000] [--gib 1] [--rate 40000]";
 
 type Outcome<T> = Result<T, String>;
 

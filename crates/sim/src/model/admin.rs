@@ -49,13 +49,13 @@ impl Model {
     /// Messages that may be in this queue now, or come to it while a purge of it is out.
     fn reachable(&self, queue: QueueAt) -> Vec<MessageAt> {
         let mut all = self.queues[queue].live.clone();
-        for (other, from) in self.queues.iter().enumerate() {
-            let feeds = from.redrives.iter().any(|policy| policy.target == queue)
-                || from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
-            if other != queue && feeds {
-                let left = |at: &&MessageAt| self.may_have_left(&self.messages[**at]);
-                all.extend(from.live.iter().filter(left));
-            }
+        let others = self.queues.iter().enumerate().filter(|(other, _)| *other != queue);
+        for (_, from) in others {
+            let there = |at: &&MessageAt| {
+                let message = &self.messages[**at];
+                self.may_have_left(message) && self.may_have_gone_to(message, queue)
+            };
+            all.extend(from.live.iter().filter(there));
         }
         all
     }

@@ -311,6 +311,7 @@ impl Model {
             message: at,
             queue,
             lives: self.queues[queue].lives,
+            stay: self.messages[at].stays,
             received: decided.lo,
         });
         self.handles.len() - 1
@@ -350,6 +351,7 @@ impl Model {
         let uncounted = self.uncounted(&self.messages[at]);
         let message = &mut self.messages[at];
         message.home = queue;
+        message.stays += 1;
         message.sequence = None;
         message.newest = None;
         message.attempt = None;
@@ -391,6 +393,11 @@ impl Model {
             }
         }
         false
+    }
+
+    /// Whether it may be in this other queue by now.
+    pub(super) fn may_have_gone_to(&self, message: &Message, queue: QueueAt) -> bool {
+        self.dead_letters(message).any(|target| target == queue) || self.may_be_moved_to(message, queue)
     }
 
     fn leave(&mut self, at: MessageAt) {

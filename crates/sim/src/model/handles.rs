@@ -17,6 +17,8 @@ pub struct Held {
     pub queue: QueueAt,
     /// In which of the queue's lives.
     pub lives: u64,
+    /// In which of the message's stays.
+    pub stay: u64,
     /// When the receive was decided at the earliest, ms.
     pub received: u64,
 }
@@ -61,7 +63,7 @@ impl Model {
         let held = &self.handles[handle];
         let at = held.message;
         let message = &self.messages[at];
-        let here = held.queue == message.home && held.lives == self.queues[held.queue].lives;
+        let here = held.stay == message.stays && held.lives == self.queues[held.queue].lives;
         if here && !self.may_have_left(message) {
             self.remove(at, "an acknowledged delete");
         }
@@ -121,7 +123,7 @@ impl Model {
     fn handle_excused(&self, handle: HandleAt) -> bool {
         let held = &self.handles[handle];
         let message = &self.messages[held.message];
-        let elsewhere = held.queue != message.home || held.lives != self.queues[held.queue].lives;
+        let elsewhere = held.stay != message.stays || held.lives != self.queues[held.queue].lives;
         elsewhere
             || self.is_old(handle, 0)
             || message.newest != Some(handle)
@@ -210,7 +212,7 @@ impl Model {
     fn change_excused(&self, handle: HandleAt, before: &Before) -> bool {
         let held = &self.handles[handle];
         let message = &self.messages[held.message];
-        let elsewhere = held.queue != message.home || held.lives != self.queues[held.queue].lives;
+        let elsewhere = held.stay != message.stays || held.lives != self.queues[held.queue].lives;
         let visible = before.visible.lo.min(message.visible.lo) <= self.now().hi;
         elsewhere
             || message.newest != Some(handle)

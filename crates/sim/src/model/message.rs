@@ -85,6 +85,8 @@ pub struct Message {
     pub newest: Option<HandleAt>,
     /// The attempt id of the latest known delivery.
     pub attempt: Option<u64>,
+    /// How often it came to another queue, or back: a handle stands for one stay.
+    pub stays: u64,
     /// Whether it was moved and given a new id: its age is not known then.
     pub moved: bool,
     /// Whether a purge or deletion may have taken it: a retry of its send is a new message then.
@@ -122,6 +124,7 @@ impl Message {
             version: 0,
             newest: None,
             attempt: None,
+            stays: 0,
             moved: false,
             purged: false,
         }
@@ -188,17 +191,11 @@ impl Model {
     pub fn may_have_expired(&self, message: &Message) -> bool {
         let from =
             if message.moved { message.sent_at.lo } else { message.timestamp.unwrap_or(message.sent_at.lo) };
-        let here = &self.queues[message.home];
-        let mut retention = here.shortest_retention;
+        let mut retention = self.queues[message.home].shortest_retention;
         if self.may_have_left(message) {
-            let dead = here.redrives.iter().map(|policy| policy.target);
-            let moved = here.moves.iter().flatten().copied();
-            let there = dead.chain(moved).map(|queue| self.queues[queue].shortest_retention).min();
-            retention = retention.min(there.unwrap_or(u64::MAX));
-            if here.moves.contains(&None) {
-                retention =
-                    retention.min(self.queues.iter().map(|it| it.shortest_retention).min().unwrap_or(0));
-            }
+            let there = (0..self.queues.len()).filter(|&queue| self.may_have_gone_to(message, queue));
+            let shortest = there.map(|queue| self.queues[queue].shortest_retention).min();
+            retention = retention.min(shortest.unwrap_or(u64::MAX));
         }
         self.now().hi >= from.saturating_add(retention)
     }
