@@ -2,46 +2,29 @@
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
 
-use crate::actions::delete_message::{expired, found_forgotten, holds, needs_exists, read};
+use crate::actions::by_handle::{self, expired, found_forgotten, holds};
 use crate::actions::receive_message::in_range;
-use crate::batch::check_ids;
 use crate::command::Decision;
 use crate::errors::{Code, Error};
 use crate::handle::Handle;
 use crate::ids::Millis;
 use crate::limits::{SECOND, VISIBILITY_TIMEOUT, VISIBILITY_TOTAL};
 use crate::queue::Queue;
-use crate::reply::{BatchReply, Reply};
+use crate::reply::Reply;
 use crate::request::VisibilityEntry;
 use crate::rows::{Record, Row, Touched};
-use crate::turn::{Turn, answer};
+use crate::turn::Turn;
 
 /// Decides a single change.
 pub fn decide(queue: &mut Queue, turn: &mut Turn, receipt_handle: &str, seconds: i64) -> Decision {
-    let handle = read(queue, turn, receipt_handle);
-    if let Some(need) = needs_exists(queue, turn, [&handle]) {
-        return need;
-    }
-    let outcome = handle.and_then(|handle| change(queue, turn, &handle, Some(seconds)));
-    answer(queue, outcome.map(|()| Reply::ChangeMessageVisibility))
+    by_handle::single(queue, turn, receipt_handle, Some(seconds), change, Reply::ChangeMessageVisibility)
 }
 
-/// Decides a batch entry by entry; what is wrong with the batch as a whole comes first.
+/// Decides a batch entry by entry.
 pub fn decide_batch(queue: &mut Queue, turn: &mut Turn, entries: &[VisibilityEntry]) -> Decision {
-    let ids = entries.iter().map(|entry| entry.id.as_str());
-    if let Err(error) = check_ids("ChangeMessageVisibilityBatchRequestEntry", ids) {
-        return answer(queue, Err(error));
-    }
-    let handles: Vec<_> = entries.iter().map(|entry| read(queue, turn, &entry.receipt_handle)).collect();
-    if let Some(need) = needs_exists(queue, turn, &handles) {
-        return need;
-    }
-    let mut outcomes = Vec::with_capacity(entries.len());
-    for (entry, handle) in entries.iter().zip(handles) {
-        let outcome = handle.and_then(|handle| change(queue, turn, &handle, entry.visibility_timeout));
-        outcomes.push((entry.id.clone(), outcome));
-    }
-    answer(queue, Ok(Reply::ChangeMessageVisibilityBatch(BatchReply { entries: outcomes })))
+    let name = "ChangeMessageVisibilityBatchRequestEntry";
+    let entries = entries.iter().map(|entry| (&*entry.id, &*entry.receipt_handle, entry.visibility_timeout));
+    by_handle::batch(queue, turn, name, entries, change, Reply::ChangeMessageVisibilityBatch)
 }
 
 /// Errors, first that applies: the handle, no timeout, the timeout's range, 12 hours in all, a message that is gone
@@ -68,7 +51,7 @@ fn change(queue: &mut Queue, turn: &mut Turn, handle: &Handle, seconds: Option<i
     let touched =
         touched.filter(|row| row.nonce == handle.nonce && row.leaving.is_none()).ok_or_else(gone)?;
     if queue.is_fifo() && !holds(&touched, handle, turn.now) {
-        return Err(expired(handle));
+        return Err(expired());
     }
     turn.emit(queue, Record::Put(Row::Touched(handle.key, Touched { deadline, ..touched })));
     Ok(())

@@ -1,6 +1,8 @@
-//! The 23 actions: one table, and one file each (a batch beside its single form).
+//! The 23 actions: one table, and one file each (a batch beside its single form);
+//! `by_handle` is what two of them share.
 
 mod add_permission;
+mod by_handle;
 pub mod cancel_message_move_task;
 pub mod change_message_visibility;
 mod create_queue;
