@@ -35,6 +35,7 @@ impl World {
         while self.model.outstanding() > 0 || !self.inputs.is_empty() || !self.pending_calls.is_empty() {
             self.now = self.now.max(self.next_time());
             self.make_room();
+            self.act();
             self.step()?;
             if self.now > since + STUCK {
                 let out = self.model.pending_calls();

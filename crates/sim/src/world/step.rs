@@ -55,12 +55,12 @@ impl World {
         clients.chain(all.into_iter().flatten()).min().expect("a tick is always due")
     }
 
-    /// Clients whose time has come act.
-    fn act(&mut self) {
+    /// Clients whose time has come act; while they wait for all replies, they hang up but ask for nothing more.
+    pub(super) fn act(&mut self) {
         for at in 0..self.clients.len() {
             let client = &mut self.clients[at];
             match client.waits {
-                None if !self.calm && client.wakes <= self.now => self.ask(at),
+                None if !self.calm && !self.waiting && client.wakes <= self.now => self.ask(at),
                 Some(id) if client.hangs_up.is_some_and(|when| when <= self.now) => {
                     client.hangs_up = None;
                     self.hanging_up.push(id);
