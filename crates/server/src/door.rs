@@ -227,6 +227,10 @@ impl Door {
         let mut inputs = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             desk.waiting.extend(arrival.reply);
+            // The node answers a client that is gone at most to have the reply undone.
+            if let Input::Gone(id) = &arrival.input {
+                desk.waiting.remove(id);
+            }
             inputs.push(arrival.input);
         }
         // A node that panicked is in no known state: nothing it says may be believed any more.

@@ -120,6 +120,23 @@ async fn a_client_that_is_gone_before_its_reply_is_told() {
     assert_eq!(lock(&seen).undone, 1);
 }
 
+/// A long poll whose client hangs up never gets a reply: nothing may be kept of it.
+#[tokio::test]
+async fn nobody_is_remembered_who_is_gone() {
+    let (door, seen) = door(usize::MAX / 2);
+    for _ in 0..100 {
+        let pending = ask(&door);
+        door.completed();
+        drop(pending);
+        door.completed();
+    }
+    assert_eq!(lock(&seen).gone.len(), 100);
+    let still_there = ask(&door);
+    door.completed();
+    assert_eq!(lock(&door.desk).waiting.len(), 1, "only the one that waits");
+    drop(still_there);
+}
+
 #[tokio::test]
 async fn a_reply_that_is_not_taken_or_not_written_is_undone() {
     let (door, seen) = door(0);
