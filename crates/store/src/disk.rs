@@ -8,6 +8,8 @@
 //!   directory entry they rest on;
 //! - a write that is not yet synced may after a crash be there wholly, in part (in units of
 //!   [`SECTOR`] bytes) or not at all, in any combination with others;
+//! - what a killed process had in the air may have happened, be read by its successor, and be gone after the next power
+//!   cut, until a `Sync` of that file; directory entries, until the next completed `Create`, `Replace`, `Rename` or `Remove`;
 //! - a read may fail, or return bytes that rotted; the store finds that by its own checksums;
 //! - after any failed write or sync the store stops: nothing is known about those bytes.
 

@@ -1,4 +1,5 @@
-//! A small disk in memory for this crate's tests, with crashes: what was not synced survives in part.
+//! A small disk in memory for this crate's tests, with crashes: what was not synced survives in part, and what a
+//! killed process left in caches only may be seen by its successor and be gone after the next power cut.
 //! (`sim` has the large one, with every fault the contract of [`crate::disk`] allows.)
 
 use std::cell::RefCell;
@@ -22,6 +23,97 @@ pub struct Content {
     pub free: Option<u64>,
     /// The number of an operation that fails with EIO.
     pub broken: Option<u64>,
+    /// What can be read but is not durable, oldest first: how it was before.
+    volatile: Vec<Undo>,
+}
+
+/// What a power cut may bring back.
+#[derive(Debug)]
+enum Undo {
+    /// The bytes of a sector.
+    Sector(FileName, u64, Vec<u8>),
+    /// Files as they were, or that they were not.
+    Entries(Vec<(FileName, Option<Vec<u8>>)>),
+}
+
+impl Content {
+    /// A completed operation: what it makes durable.
+    fn settle(&mut self, op: &Op) {
+        let of = |undo: &Undo, name: FileName| matches!(undo, Undo::Sector(file, ..) if *file == name);
+        let is_sector = |undo: &Undo| matches!(undo, Undo::Sector(..));
+        match op {
+            Op::Write { file, offset, data, sync: true } => {
+                let covered = *offset..*offset + data.len() as u64;
+                self.volatile.retain(|undo| match undo {
+                    Undo::Sector(name, at, _) => name != file || !covered.contains(at),
+                    Undo::Entries(entries) => entries.iter().all(|(name, _)| name != file),
+                });
+            }
+            Op::Sync { file } => self.volatile.retain(|undo| !of(undo, *file)),
+            // The directory is synced as a whole.
+            Op::Rename { from, to } => {
+                self.volatile.retain(|undo| is_sector(undo) && !of(undo, *to));
+                for undo in &mut self.volatile {
+                    if let Undo::Sector(name, ..) = undo
+                        && name == from
+                    {
+                        *name = *to;
+                    }
+                }
+            }
+            Op::Create { file, .. } | Op::Replace { file, .. } | Op::Remove { file } => {
+                self.volatile.retain(|undo| is_sector(undo) && !of(undo, *file));
+            }
+            _ => {}
+        }
+    }
+
+    /// An operation that a kill met in the air, and that is going to happen wholly or in part.
+    fn remember(&mut self, op: &Op) {
+        let was = |file: &FileName| (*file, self.files.get(file).cloned());
+        match op {
+            Op::Write { file, offset, data, .. } => {
+                let Some(bytes) = self.files.get(file) else { return };
+                for at in (*offset..*offset + data.len() as u64).step_by(SECTOR) {
+                    if let Some(before) = bytes.get(at as usize..at as usize + SECTOR) {
+                        self.volatile.push(Undo::Sector(*file, at, before.to_vec()));
+                    }
+                }
+            }
+            Op::Rename { from, to } => self.volatile.push(Undo::Entries(vec![was(from), was(to)])),
+            Op::Create { file, .. } | Op::Replace { file, .. } | Op::Remove { file } => {
+                self.volatile.push(Undo::Entries(vec![was(file)]));
+            }
+            _ => {}
+        }
+    }
+
+    /// The power goes: of what was volatile, any sectors are as before, and the directory is as it was at some time.
+    fn lose_volatile(&mut self, entropy: &mut Entropy) {
+        let mut directory_is_lost = false;
+        for undo in std::mem::take(&mut self.volatile).into_iter().rev() {
+            let lost = entropy.draw().is_multiple_of(2);
+            match undo {
+                Undo::Sector(file, at, before) if lost => {
+                    if let Some(place) =
+                        self.files.get_mut(&file).and_then(|bytes| bytes.get_mut(at as usize..))
+                    {
+                        place[..before.len()].copy_from_slice(&before);
+                    }
+                }
+                Undo::Entries(entries) => {
+                    directory_is_lost |= lost;
+                    for (file, before) in entries.into_iter().filter(|_| directory_is_lost) {
+                        match before {
+                            Some(bytes) => drop(self.files.insert(file, bytes)),
+                            None => drop(self.files.remove(&file)),
+                        }
+                    }
+                }
+                Undo::Sector(..) => {}
+            }
+        }
+    }
 }
 
 /// A handle on a [`Content`].
@@ -48,10 +140,25 @@ impl TestDisk {
 
     /// The power goes: of the operations not yet completed, any sectors may have reached the disk.
     /// What is left can be opened with the handle that is returned.
-    pub fn crash(mut self, seed: u64) -> TestDisk {
+    pub fn crash(self, seed: u64) -> TestDisk {
+        self.end(seed, true)
+    }
+
+    /// The process is killed: as a crash, but what reached a cache and not the disk can still be read.
+    pub fn kill(self, seed: u64) -> TestDisk {
+        self.end(seed, false)
+    }
+
+    fn end(mut self, seed: u64, power: bool) -> TestDisk {
         self.entropy = Entropy(seed);
         let mut content = self.content.borrow_mut();
+        if power {
+            content.lose_volatile(&mut self.entropy);
+        }
         for (_, op) in &self.waiting {
+            if !power {
+                content.remember(op);
+            }
             tear(&mut content, op, &mut self.entropy);
         }
         content.stop_after = None;
@@ -65,6 +172,7 @@ impl TestDisk {
         if content.broken == Some(content.done) {
             return Err(Failure::Broken("EIO".into()));
         }
+        content.settle(&op);
         perform(&mut content, op, self.block)
     }
 }

@@ -175,9 +175,10 @@ impl<D: Disk> LogStore<D> {
             let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
             return Err(OpenError::Damaged { file, offset, what });
         }
+        open::require_named(&manifest, &listed)?;
         // Nothing was changed so far, so that a directory that is refused is left as it was found.
-        open::sweep(&mut files, &manifest, &listed, &mut report)?;
         write_manifest(&mut files, &manifest)?;
+        open::remove_unnamed(&mut files, &manifest, &listed, &mut report)?;
         let rows: Vec<Row> = state.small.rows().collect();
         state.small.keep_dedup(options.keep_dedup, &rows);
         let (now, secret) = (state.now, Secret(manifest.secret));

@@ -1,6 +1,6 @@
 //! Opening a data directory: manifest, then the journal from where it begins, to its tail.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use engine::ids::Secret;
@@ -201,25 +201,31 @@ pub(super) fn create<D: Disk>(
     })
 }
 
-/// Checks that every file is there which the manifest names, and removes those it does not.
-pub(super) fn sweep<D: Disk>(
+/// Checks that every file is there which the manifest names.
+pub(super) fn require_named(manifest: &Manifest, listed: &[(FileName, u64)]) -> Result<(), OpenError> {
+    let there: BTreeMap<FileName, u64> = listed.iter().copied().collect();
+    for (name, length) in manifest.files() {
+        let found = *there.get(&name).ok_or(OpenError::Missing(name))?;
+        if let Some(length) = length.filter(|length| *length != found) {
+            let what = format!("it has {found} bytes instead of {length}");
+            return Err(OpenError::Damaged { file: name, offset: found.min(length), what });
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files that the manifest does not name. Before this the manifest must be durable: the one that was read
+/// may have been in a cache only, and an older one behind it may name these files.
+pub(super) fn remove_unnamed<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &Manifest,
     listed: &[(FileName, u64)],
     report: &mut Report,
 ) -> Result<(), OpenError> {
-    let named: BTreeMap<FileName, Option<u64>> = manifest.files().into_iter().collect();
-    let there: BTreeMap<FileName, u64> = listed.iter().copied().collect();
-    for (name, length) in &named {
-        let found = *there.get(name).ok_or(OpenError::Missing(*name))?;
-        if let Some(length) = length.filter(|length| *length != found) {
-            let what = format!("it has {found} bytes instead of {length}");
-            return Err(OpenError::Damaged { file: *name, offset: found.min(length), what });
-        }
-    }
+    let named: BTreeSet<FileName> = manifest.files().into_iter().map(|(name, _)| name).collect();
     for (name, _) in listed {
         let is_data = matches!(name.kind, FileKind::Checkpoint | FileKind::Segment | FileKind::Bitmap);
-        if is_data && !named.contains_key(name) {
+        if is_data && !named.contains(name) {
             files.run(*name, Op::Remove { file: *name })?;
             report.removed.push(*name);
         }
@@ -283,6 +289,8 @@ pub(super) struct JournalReader<'a, 'b, D> {
     at: Position,
     sealed: bool,
     changes: bool,
+    /// The file of the last group that was read.
+    last_in: Option<FileName>,
     full: VecDeque<File>,
     bytes: Vec<u8>,
 }
@@ -302,9 +310,9 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
             .collect();
         let (stamp, generation, at) = (manifest.stamp, manifest.generation, manifest.journal());
         let (sealed, full, bytes) = (true, VecDeque::new(), Vec::new());
-        let changes = true;
+        let (changes, last_in) = (true, None);
         let mut reader =
-            JournalReader { files, stamp, generation, journal, at, sealed, changes, full, bytes };
+            JournalReader { files, stamp, generation, journal, at, sealed, changes, last_in, full, bytes };
         reader.enter(at)?;
         Ok(reader)
     }
@@ -348,6 +356,7 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
         while let Some((header, end)) = self.next_group() {
             report.journal_bytes += end - self.at.offset;
             self.sealed = header.kind != Kind::Batches;
+            self.last_in = Some(file_name(self.at.file));
             let after = Position { offset: end, group: self.at.group + 1, lsn: header.last + 1, ..self.at };
             match header.kind {
                 Kind::Batches => self.hand_over(&header, into, report)?,
@@ -368,9 +377,11 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
     fn finish(mut self, report: &mut Report) -> Result<Resume, OpenError> {
         if self.changes {
             self.set_tail_aside(report)?;
-            let name = file_name(self.at.file);
-            // What was read may have been in a cache only; from here on it counts as durable.
-            self.files.run(name, Op::Sync { file: name })?;
+            // The last group may have been in a cache only; from here on it counts as durable. If it is a switch,
+            // it is in another file than the groups that follow: they would be cut off from it.
+            if let Some(file) = self.last_in {
+                self.files.run(file, Op::Sync { file })?;
+            }
         }
         Ok(Resume {
             stamp: self.stamp,

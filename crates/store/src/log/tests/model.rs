@@ -207,6 +207,11 @@ impl Work {
     }
 }
 
+/// Journal files that a few groups fill, so that a crash often meets the switch from one to the next.
+fn switching() -> Options {
+    Options { journal_file: 4 << 10, first_journal_file: 2 << 10, ..tiny() }
+}
+
 fn open_tiny(disk: TestDisk) -> Opened<TestDisk> {
     LogStore::open(disk, tiny(), Secret([1; 16])).expect("opens")
 }
@@ -256,43 +261,57 @@ fn the_store_is_a_map() {
     assert!(seen.flushes > 100 && seen.checkpoints > 50 && seen.merges > 10, "{seen:?}");
 }
 
-/// Whatever operation is the last before the power goes: a prefix of the batches is there, with all that was
-/// reported durable.
+/// Whatever operation is the last before the process is killed or the power goes: a prefix of the batches is there,
+/// with all that was reported durable.
 #[test]
 fn a_crash_leaves_a_prefix_that_holds_all_that_was_durable() {
     for seed in 0..env_seeds(60) {
-        let mut work = Work::new(1_000 + seed);
-        let mut batches: Vec<Batch> = Vec::new();
-        let mut disk = TestDisk::new();
-        for crash in 0..8 {
-            let opened = LogStore::open(disk, tiny(), Secret([1; 16]));
-            let mut store = opened.unwrap_or_else(|error| panic!("seed {seed} crash {crash}: {error}")).store;
-            let recovered = store.next_lsn() as usize - 1;
-            batches.truncate(recovered);
-            check(&mut store, &batches, &mut work, &format!("seed {seed} crash {crash}"));
-            let done = store.disk.content.borrow().done;
-            let stop = done + 1 + work.below(400);
-            store.disk.content.borrow_mut().stop_after = Some(stop);
-            let mut durable = store.next_lsn() - 1;
-            for _ in 0..1_000 {
-                let batch = work.batch();
-                batches.push(batch.clone());
-                store.append(batch);
-                for event in settle(&mut store) {
-                    if let Event::Durable(lsn) = event {
-                        durable = lsn;
-                    }
-                }
-                if store.disk.content.borrow().done >= stop {
-                    break;
+        crash_often(seed, 8, 400, tiny());
+    }
+}
+
+/// As above, with lives of a few groups over journal files of a few groups.
+#[test]
+fn crashes_around_the_switch_to_another_journal_file_leave_such_a_prefix() {
+    for seed in 10_000..10_000 + env_seeds(60) {
+        crash_often(seed, 40, 30, switching());
+    }
+}
+
+fn crash_often(seed: u64, crashes: u64, operations: u64, options: Options) {
+    let mut work = Work::new(1_000 + seed);
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut disk = TestDisk::new();
+    let mut durable = 0;
+    for crash in 0..crashes {
+        let context = format!("seed {seed} crash {crash}");
+        let opened = LogStore::open(disk, options, Secret([1; 16]));
+        let mut store = opened.unwrap_or_else(|error| panic!("{context}: {error}")).store;
+        let recovered = store.next_lsn() as usize - 1;
+        assert!(recovered as u64 >= durable, "{context}: {recovered} of {durable}");
+        batches.truncate(recovered);
+        check(&mut store, &batches, &mut work, &context);
+        // What an opening shows is durable from then on.
+        durable = recovered as u64;
+        let done = store.disk.content.borrow().done;
+        let stop = done + 1 + work.below(operations);
+        store.disk.content.borrow_mut().stop_after = Some(stop);
+        loop {
+            let batch = work.batch();
+            batches.push(batch.clone());
+            store.append(batch);
+            // What the last batch set off is in the air when the end comes.
+            if store.disk.content.borrow().done >= stop {
+                break;
+            }
+            for event in settle(&mut store) {
+                if let Event::Durable(lsn) = event {
+                    durable = lsn;
                 }
             }
-            disk = store.disk.crash(seed * 100 + crash);
-            let again = LogStore::open(disk.clone(), tiny(), Secret([1; 16]));
-            let again = again.unwrap_or_else(|error| panic!("seed {seed} crash {crash}: {error}")).store;
-            assert!(again.next_lsn() > durable, "seed {seed} crash {crash}");
-            disk = TestDisk::over(again.disk.content.clone());
         }
+        let seed = seed * 100 + crash;
+        disk = if work.below(2) == 0 { store.disk.kill(seed) } else { store.disk.crash(seed) };
     }
 }
 
