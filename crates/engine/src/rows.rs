@@ -12,7 +12,7 @@ use crate::request::Pairs;
 pub type Blob = Bytes;
 
 /// A row with its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Row {
     /// The truth about a queue's name, attributes and tags. Slot 0.
     Catalogue(QueueName, CatalogueRow),
@@ -53,7 +53,7 @@ pub enum RowKey {
 }
 
 /// A change to the rows. `apply` and the store understand it alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
     /// This row is now so.
     Put(Row),
@@ -67,7 +67,7 @@ pub enum Record {
 
 /// A range of messages that is gone: purged, expired, or their queue deleted.
 /// It takes their `Touched` rows along, save those that are leaving, and their `Due` and `Attempt` rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// Whose messages.
     pub queue: QueueId,
@@ -86,7 +86,7 @@ impl Cut {
 }
 
 /// All records of one turn: durable together or not at all.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Batch {
     /// When the turn was, in ms. Never goes backwards.
     pub now: Millis,
@@ -95,7 +95,7 @@ pub struct Batch {
 }
 
 /// See [`Row::Catalogue`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CatalogueRow {
     /// The name leads to this queue.
     Named(QueueRow),
@@ -104,7 +104,7 @@ pub enum CatalogueRow {
 }
 
 /// What is told of a queue when it is made or set, in the catalogue and in its slot.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct QueueRow {
     /// The queue's number.
     pub id: QueueId,
@@ -123,7 +123,7 @@ pub struct QueueRow {
 }
 
 /// See [`Row::Head`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Head {
     /// The number the next message gets.
     pub next_sequence: u64,
@@ -137,7 +137,7 @@ pub struct Head {
 }
 
 /// See [`Row::Message`]. Fixed for the life of the message.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct MessageRow {
     /// Only of a moved message, which keeps its id; otherwise the id is a function of the key.
     pub id: Option<MessageId>,
@@ -158,7 +158,7 @@ pub struct MessageRow {
 }
 
 /// The queue a moved message came from first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Its number.
     pub queue: QueueId,
@@ -167,7 +167,7 @@ pub struct Origin {
 }
 
 /// See [`Row::Touched`]. Law 2: a message without this row is exactly what its message row says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Touched {
     /// `ApproximateReceiveCount`.
     pub receive_count: u32,
@@ -190,7 +190,7 @@ pub struct Touched {
 }
 
 /// Where a message is going, and as what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Leaving {
     /// The queue it goes to.
     pub target: QueueId,
@@ -214,7 +214,7 @@ pub struct DedupKey {
 pub const DEDUP_MINUTES: u64 = 6;
 
 /// See [`Row::Dedup`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DedupRow {
     /// The first message's number.
     pub sequence: u64,
@@ -234,7 +234,7 @@ pub struct AttemptKey {
 }
 
 /// See [`Row::Attempt`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttemptRow {
     /// When the receive was, ms.
     pub received: Millis,
@@ -254,7 +254,7 @@ pub struct ArrivedKey {
 }
 
 /// See [`Row::Arrived`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ArrivedRow {
     /// What it is here.
     pub key: MessageKey,
@@ -270,7 +270,7 @@ pub struct TaskKey {
 }
 
 /// See [`Row::Task`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskRow {
     /// Where to; none means back to each message's origin.
     pub destination: Option<Origin>,
@@ -291,7 +291,7 @@ pub struct TaskRow {
 }
 
 /// The states of a message move task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "named as in ListMessageMoveTasks")]
 pub enum TaskStatus {
     Running,

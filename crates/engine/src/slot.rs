@@ -192,9 +192,14 @@ impl Slot {
         }
     }
 
-    /// The small rows of the view, in key order: what a restart must find (Law 1).
+    /// The small rows of the view, queue by queue: what a restart must find (Law 1).
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        self.queues.values().flat_map(Queue::small_rows)
+    }
+
+    /// The same in key order.
     pub fn small_rows(&self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.queues.values().flat_map(Queue::small_rows).collect();
+        let mut rows: Vec<Row> = self.rows().collect();
         rows.sort_by_key(Row::key);
         rows
     }

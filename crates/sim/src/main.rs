@@ -10,6 +10,9 @@ use sim::options::Overrides;
 use sim::runner::{Outcome, catch_panics, run_all};
 use sim::shrink::{reproduction, shrink};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 sim --seeds N [options]
   --from S          first seed (0)

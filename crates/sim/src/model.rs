@@ -164,6 +164,8 @@ pub struct Model {
     clock: clock::Clock,
     turn: u64,
     pending: BTreeMap<u64, Pending>,
+    /// The MD5s of messages by place, once they were asked for.
+    digests: Vec<Option<body::Digests>>,
     /// Every MessageId that was acknowledged.
     ids: HashMap<u128, MessageAt>,
 }

@@ -94,7 +94,7 @@ pub struct Options {
     pub groups: u32,
     /// Visibility timeouts of single receives and changes, seconds.
     pub timeouts: Vec<u64>,
-    /// The laws are checked once in so many steps.
+    /// The laws are checked once in so many steps, or more rarely where there are many rows.
     pub steps_per_check: u64,
 }
 

@@ -4,6 +4,9 @@ use crate::model::{BY_CONTENT, Call, Change, Exists, HandleAt, Message, MessageA
 use crate::options::{Habits, Options};
 use crate::rng::Rng;
 
+/// A short body's bytes at most.
+const SHORT: usize = 200;
+
 /// What a client remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Hands {
@@ -139,13 +142,19 @@ impl Workload {
     }
 
     fn message(&mut self, model: &Model, queue: QueueAt, group: u32) -> Message {
-        let size = self.rng.between(1, self.body as u64) as usize;
+        let size = self.size();
         let at = model.messages.len();
         let mut message = Message::new(queue, group, self.dedup(model, queue, group, at), size);
         if !model.queues[queue].fifo && self.rng.one_in(6) {
             message.own_delay = Some(1_000 * self.rng.pick(&[0, 1, 2, 60]));
         }
         message
+    }
+
+    /// Most bodies are short, as most are; the long ones are as long as the seed has them.
+    fn size(&mut self) -> usize {
+        let most = if self.rng.one_in(8) { self.body } else { self.body.min(SHORT) };
+        self.rng.between(1, most as u64) as usize
     }
 
     /// A deduplication id: new, or one that was used before, if what must come of that is certain.

@@ -103,6 +103,10 @@ pub struct World {
     calm: bool,
     /// Stored bytes were damaged at some time.
     was_wounded: bool,
+    /// The step in which the laws are checked next.
+    next_check: u64,
+    /// How many batches there had been at the last check; `None` before the first of a server's life.
+    checked: Option<u64>,
     /// Clients wait until all requests that are out are answered.
     waiting: bool,
     report: Report,
@@ -138,6 +142,8 @@ impl World {
             full_until: None,
             calm: false,
             was_wounded: false,
+            next_check: 0,
+            checked: None,
             waiting: false,
             report: Report::default(),
             options,

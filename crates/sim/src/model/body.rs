@@ -19,15 +19,21 @@ pub struct Body {
     pub size: usize,
 }
 
-const FILL: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 <";
+const FILL: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 <";
+
+/// The MD5s of a body and of its attributes.
+pub type Digests = (Md5, Option<Md5>);
 
 impl Body {
     /// The body's text.
     pub fn text(self) -> String {
         let mut text = format!("{}:", self.message);
-        let start = self.message.wrapping_mul(7);
+        text.reserve(self.size.saturating_sub(text.len()));
+        let mut at = (self.message.wrapping_mul(7) + text.len()) % FILL.len();
         while text.len() < self.size {
-            text.push(char::from(FILL[(start + text.len()) % FILL.len()]));
+            let end = FILL.len().min(at + self.size - text.len());
+            text.push_str(&FILL[at..end]);
+            at = 0;
         }
         text
     }
@@ -67,6 +73,11 @@ impl Body {
         all
     }
 
+    /// Both MD5s.
+    pub fn digests(self) -> Digests {
+        (self.digest(), self.attributes_digest())
+    }
+
     /// MD5 of the body.
     pub fn digest(self) -> Md5 {
         Md5(md5::Md5::digest(self.text()).into())
@@ -98,15 +109,15 @@ impl Body {
         (!stored.is_empty()).then(|| Md5(md5::Md5::digest(bytes).into()))
     }
 
-    /// Whether this is the message that was sent, whole.
-    pub fn check(self, received: &ReceivedMessage) -> Result<(), Violation> {
+    /// Whether this is the message that was sent, whole; these are its digests.
+    pub fn check(self, received: &ReceivedMessage, digests: Digests) -> Result<(), Violation> {
         let wrong = if received.body != self.text() {
             "body"
-        } else if received.md5_of_body != self.digest() {
+        } else if received.md5_of_body != digests.0 {
             "MD5 of the body"
         } else if received.message_attributes != self.stored() {
             "attributes"
-        } else if received.md5_of_message_attributes != self.attributes_digest() {
+        } else if received.md5_of_message_attributes != digests.1 {
             "MD5 of the attributes"
         } else {
             return Ok(());

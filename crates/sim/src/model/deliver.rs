@@ -34,10 +34,11 @@ impl Model {
         Ok(())
     }
 
-    fn identify(&self, received: &ReceivedMessage) -> Result<MessageAt, Violation> {
+    fn identify(&mut self, received: &ReceivedMessage) -> Result<MessageAt, Violation> {
         let at = Body::number(&received.body).filter(|&at| at < self.messages.len());
         let at = at.ok_or_else(|| format!("nobody sent the body {:?}", received.body))?;
-        Body { message: at, size: self.messages[at].size }.check(received)?;
+        let digests = self.digests(at);
+        Body { message: at, size: self.messages[at].size }.check(received, digests)?;
         Ok(at)
     }
 

@@ -2,7 +2,8 @@
 
 use engine::MessageId;
 
-use super::{HandleAt, Model, QueueAt, Span};
+use super::body::{Body, Digests};
+use super::{HandleAt, MessageAt, Model, QueueAt, Span};
 
 /// Whether it was ever in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +169,15 @@ impl Message {
 }
 
 impl Model {
+    /// The MD5s of a message: worked out once.
+    pub(super) fn digests(&mut self, at: MessageAt) -> Digests {
+        let size = self.messages[at].size;
+        if self.digests.len() <= at {
+            self.digests.resize(at + 1, None);
+        }
+        *self.digests[at].get_or_insert_with(|| Body { message: at, size }.digests())
+    }
+
     /// Whether it may have left its queue for another by itself.
     pub(super) fn may_have_left(&self, message: &Message) -> bool {
         let queue = &self.queues[message.home];

@@ -60,6 +60,8 @@ impl World {
         };
         self.node = Some(Node::open(opened.store, opened.rows, config, Box::new(PlainSealer), now));
         self.idled = true;
+        // What recovery made of the rows is looked at at once.
+        (self.next_check, self.checked) = (0, None);
         Ok(())
     }
 
