@@ -332,6 +332,7 @@ impl Model {
     /// A receive that may have been decided and was taken back: as if it had never been, unless its
     /// messages became visible meanwhile, or a retry is to get them.
     fn ghost(&mut self, pending: &Pending, queue: QueueAt, attempt: Option<u64>) {
+        self.taken_unseen(pending, queue);
         let lasted = self.now().hi.saturating_sub(pending.began.lo);
         let timeout = self.timeout_of(pending);
         let queue = &mut self.queues[queue];
@@ -341,8 +342,22 @@ impl Model {
             queue.hidden_until = queue.hidden_until.max(self.clock.now().hi + timeout.hi);
         } else {
             queue.ghosts += 1;
+            queue.ghost_turn = self.turn;
+            queue.ghosts_until = queue.ghosts_until.max(self.clock.now().hi + timeout.hi);
         }
         queue.hidden_turn = self.turn + 1;
+    }
+
+    /// A receive nobody saw may have taken what was receivable: taken back or forgotten, it has been received, and a
+    /// longer delay of its FIFO queue does not hide it again.
+    fn taken_unseen(&mut self, pending: &Pending, queue: QueueAt) {
+        let now = self.now();
+        let to = &self.queues[queue];
+        let delay = pending.delay.union(to.delay());
+        for &at in &to.live {
+            let message = &mut self.messages[at];
+            message.taken_unseen |= to.fifo && message.sent_at.lo + delay.lo <= now.hi;
+        }
     }
 
     /// What the server did about this is not known and will not be.
@@ -350,6 +365,7 @@ impl Model {
         match &pending.call {
             Call::Send { queue, messages, .. } => self.send_unanswered(*queue, messages),
             Call::Receive { queue, .. } => {
+                self.taken_unseen(pending, *queue);
                 let timeout = self.timeout_of(pending);
                 let until = self.now().hi + timeout.hi;
                 let queue = &mut self.queues[*queue];
@@ -382,9 +398,13 @@ impl Model {
         self.clock.restarted(now)
     }
 
-    /// Of a standard queue, receives that nothing durable rests on may be forgotten.
+    /// Of a standard queue, receives that nothing durable rests on may be forgotten; of any queue, that a receive was
+    /// taken back.
     fn forget_receives(&mut self, at: QueueAt) {
         let queue = &mut self.queues[at];
+        if queue.ghost_turn > queue.durable_turn {
+            queue.hidden_until = queue.hidden_until.max(queue.ghosts_until);
+        }
         queue.forgotten += std::mem::take(&mut queue.ghosts);
         if queue.fifo {
             return;

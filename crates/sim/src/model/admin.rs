@@ -9,6 +9,12 @@ use super::{Call, MessageAt, Model, Pending, QueueAt, Shape, Violation};
 
 impl Model {
     pub(super) fn begin_create(&mut self, queue: QueueAt, shape: Shape) {
+        if self.queues[queue].exists == Exists::No {
+            // A new life: what left in the one before went where that one's policies led.
+            for at in self.queues[queue].live.clone() {
+                self.messages[at].exits = self.dead_letters(&self.messages[at]).collect();
+            }
+        }
         self.queues[queue].begin_create(shape);
     }
 
@@ -38,7 +44,6 @@ impl Model {
 
     pub(super) fn begin_purge(&mut self, queue: QueueAt) {
         self.queues[queue].purging += 1;
-        self.queues[queue].firsts.clear();
         for at in self.reachable(queue) {
             self.messages[at].maybe_gone("a purge");
             self.messages[at].purged = true;
@@ -93,6 +98,8 @@ impl Model {
         }
         to.lives += 1;
         to.highest_sequence = 0;
+        // A deletion forgets the deduplication ids, a purge does not.
+        to.firsts.values_mut().for_each(|first| first.unsure = true);
     }
 
     pub(super) fn removed(&mut self, pending: &Pending, queue: QueueAt) -> Result<(), Violation> {

@@ -353,6 +353,7 @@ impl Model {
         let message = &mut self.messages[at];
         message.home = queue;
         message.stays += 1;
+        message.exits.clear();
         message.sequence = None;
         message.newest = None;
         message.attempt = None;
@@ -373,10 +374,11 @@ impl Model {
     }
 
     /// The dead-letter queues it may have gone to.
-    fn dead_letters<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = QueueAt> + 'a {
+    pub(super) fn dead_letters<'a>(&'a self, message: &'a Message) -> impl Iterator<Item = QueueAt> + 'a {
         let count = message.count.hi + self.uncounted(message);
         let policies = self.queues[message.home].redrives.iter();
-        policies.filter(move |policy| count >= policy.most).map(|policy| policy.target)
+        let now = policies.filter(move |policy| count >= policy.most).map(|policy| policy.target);
+        now.chain(message.exits.iter().copied())
     }
 
     /// Whether move tasks may have taken it there, from where it was or from a dead-letter queue it may have

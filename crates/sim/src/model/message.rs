@@ -64,6 +64,8 @@ pub struct Message {
     pub first_received: Option<u64>,
     /// Whether it was delivered, in this queue or before it came here.
     pub touched: bool,
+    /// Whether a receive nobody saw may have taken it: the delay of a FIFO queue holds it back no more then.
+    pub taken_unseen: bool,
     /// From when on it can be received again, ms: not before `lo`, certainly from `hi` on.
     pub visible: Span,
     /// Deliveries so far, as the server counts them.
@@ -88,9 +90,11 @@ pub struct Message {
     pub attempt: Option<u64>,
     /// How often it came to another queue, or back: a handle stands for one stay.
     pub stays: u64,
+    /// Dead-letter queues it may have gone to in a life of its queue that has ended.
+    pub exits: Vec<QueueAt>,
     /// Whether it was moved and given a new id: its age is not known then.
     pub moved: bool,
-    /// Whether a purge or deletion may have taken it: a retry of its send is a new message then.
+    /// Whether a purge or deletion may have taken it: after a deletion a retry of its send is a new message.
     pub purged: bool,
 }
 
@@ -114,6 +118,7 @@ impl Message {
             timestamp: None,
             first_received: None,
             touched: false,
+            taken_unseen: false,
             visible: Span::default(),
             count: Span::default(),
             solid: 0,
@@ -126,6 +131,7 @@ impl Message {
             newest: None,
             attempt: None,
             stays: 0,
+            exits: Vec::new(),
             moved: false,
             purged: false,
         }
@@ -184,7 +190,7 @@ impl Model {
         if message.visible.lo > self.now().hi {
             return false;
         }
-        if !queue.moves.is_empty() {
+        if !queue.moves.is_empty() || !message.exits.is_empty() {
             return true;
         }
         let count = message.count.hi + self.uncounted(message);
@@ -216,7 +222,8 @@ impl Model {
         if message.touched {
             message.visible
         } else if queue.fifo {
-            message.sent_at.plus(queue.delay())
+            let due = message.sent_at.plus(queue.delay());
+            Span { lo: if message.taken_unseen { message.sent_at.lo } else { due.lo }, ..due }
         } else {
             message.sent_at.plus(message.delay)
         }

@@ -100,6 +100,10 @@ pub struct Queue {
     pub forgotten: u64,
     /// Receives that were taken back, which a crash may have kept.
     pub ghosts: u64,
+    /// The turn in which one was last taken back.
+    pub ghost_turn: u64,
+    /// A crash that forgets it was taken back has messages hidden until then, ms.
+    pub ghosts_until: u64,
     /// Messages may be hidden until then by receives nobody saw, ms.
     pub hidden_until: u64,
     /// A receive was taken back as late as this turn.
@@ -147,6 +151,8 @@ impl Queue {
             receiving: 0,
             forgotten: 0,
             ghosts: 0,
+            ghost_turn: 0,
+            ghosts_until: 0,
             hidden_until: 0,
             hidden_turn: 0,
             durable_turn: 0,

@@ -16,7 +16,7 @@ pub struct First {
     pub known: Option<(MessageId, Option<u64>)>,
     /// When it was sent, ms.
     pub at: Span,
-    /// Whether a later send without a reply may have taken its place.
+    /// Whether a later send without a reply may have taken its place, or a deletion of the queue may have forgotten it.
     pub unsure: bool,
     /// Sends with this id that are out.
     pub sending: u32,
