@@ -55,6 +55,12 @@ impl Files {
         Ok(Files { path: path.to_owned(), directory, direct, cache: Mutex::default() })
     }
 
+    /// The directory as it is, while somebody else writes to it: nothing is removed, nothing tried.
+    pub fn beside(path: &Path) -> io::Result<Files> {
+        let directory = File::open(path)?;
+        Ok(Files { path: path.to_owned(), directory, direct: None, cache: Mutex::default() })
+    }
+
     /// Whether durable writes use O_DIRECT.
     pub fn is_direct(&self) -> bool {
         self.direct.is_some()

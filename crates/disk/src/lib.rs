@@ -8,6 +8,7 @@
 //! barrier together, and otherwise `write` and `fdatasync`.
 
 mod aligned;
+mod beside;
 mod files;
 mod names;
 mod perform;
@@ -22,6 +23,7 @@ use std::thread::{self, JoinHandle};
 
 use store::disk::{Completion, Disk, FileKind, Op, Ticket};
 
+pub use crate::beside::Beside;
 use crate::files::Files;
 use crate::perform::Performer;
 use crate::queue::{Completions, Queue};

@@ -32,7 +32,8 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn live_rows(&self) -> impl Iterator<Item = Row> {
+    /// The small rows of the live view, in no order.
+    pub(crate) fn live_rows(&self) -> impl Iterator<Item = Row> {
         let slots = self.slots.iter().flat_map(Slot::rows);
         self.catalogue.small_rows().into_iter().chain(slots)
     }

@@ -34,7 +34,7 @@ use crate::held::{Due, Flows, Held};
 use crate::loads::Loads;
 use crate::sealer::Sealer;
 use crate::turn::Arrival;
-pub use crate::view::{Counters, QueueView, View};
+pub use crate::view::{Counters, QueueView, View, Whole};
 use crate::waiters::Waiters;
 
 /// Names a client's request until its reply.

@@ -1,8 +1,10 @@
 //! What a node tells of itself, for metrics.
 
 use engine::queue::Queue;
-use engine::{Millis, QueueName};
+use engine::{Lsn, Millis, QueueName, Row};
 use store::Store;
+use store::export::Origin;
+use store::log::Snapshot;
 
 use crate::Node;
 
@@ -46,6 +48,17 @@ pub struct View {
     pub journal_lag: u64,
 }
 
+/// Everything there is, as of one batch, to be written out beside the node.
+#[derive(Debug)]
+pub struct Whole {
+    /// What it is of.
+    pub origin: Origin,
+    /// The small rows.
+    pub rows: Vec<Row>,
+    /// The messages.
+    pub messages: Snapshot,
+}
+
 /// How things are with one queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueView {
@@ -79,6 +92,19 @@ impl<S: Store> Node<S> {
             unknown.into_iter().for_each(|queue| slot.want(queue));
         }
         views
+    }
+
+    /// Everything, as of the last step; `None` where nothing is on disk. It may not be durable yet.
+    pub fn whole(&self) -> Option<Whole> {
+        let messages = self.store.snapshot()?;
+        let origin = Origin { secret: self.secret, now: self.now };
+        // By Law 1 these are the rows that a restart would find; the store itself has not all of them in memory.
+        Some(Whole { origin, rows: self.live_rows().collect(), messages })
+    }
+
+    /// Whether the batches up to this one are durable.
+    pub fn is_durable(&self, lsn: Lsn) -> bool {
+        self.durable >= lsn
     }
 
     /// Counts since the start.

@@ -19,8 +19,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use engine::command::Undo;
-use engine::{Error, Millis, Reply, Request};
-use node::{Input, Output, QueueView, RequestId};
+use engine::{Error, Lsn, Millis, Reply, Request};
+use node::{Input, Output, QueueView, RequestId, Whole};
 use tokio::sync::{Notify, oneshot};
 
 use crate::metrics::Page;
@@ -46,6 +46,10 @@ pub trait Turns: Send {
     fn describe(&self, page: &mut Page);
     /// How things are with each queue.
     fn queues(&mut self) -> Vec<QueueView>;
+    /// Everything as of now, where there is a data directory.
+    fn whole(&self) -> Option<Whole>;
+    /// Whether the batches up to this one are durable.
+    fn is_durable(&self, lsn: Lsn) -> bool;
 }
 
 /// A reply with what to undo if nobody sees it.

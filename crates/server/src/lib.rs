@@ -2,7 +2,9 @@
 
 pub mod body;
 pub mod clock;
+pub mod control;
 pub mod door;
+pub mod flags;
 pub mod health;
 pub mod http;
 pub mod listen;
@@ -15,3 +17,4 @@ pub mod real;
 pub mod server;
 pub mod settings;
 pub mod stop;
+pub mod tools;

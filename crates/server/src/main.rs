@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use server::{server as serving, settings};
+use server::{server as serving, settings, tools};
 
 /// Exit code for a wrong command line, as most programs have it.
 const USAGE: u8 = 2;
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("serve") => serve(arguments),
+        Some("store") => tools(arguments),
         Some("version" | "--version" | "-V") => show(&format!("sluice {}\n", env!("CARGO_PKG_VERSION"))),
         Some("help" | "--help" | "-h") if arguments.next().as_deref() == Some("settings") => {
             show(&settings::markdown())
@@ -36,6 +37,17 @@ fn serve(arguments: impl Iterator<Item = String>) -> ExitCode {
     match serving::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(1, &error),
+    }
+}
+
+fn tools(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<String> = arguments.collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return show(&settings::help());
+    }
+    match tools::run(arguments.into_iter(), |name| std::env::var(name).ok()) {
+        Ok(end) => ExitCode::from(end as u8),
+        Err((end, error)) => complain(end as u8, &error),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From settings to a running node: the store on disk or in memory, recovered.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use disk::LocalDisk;
@@ -23,6 +24,7 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
     if settings.in_memory {
         return door(settings, MemoryStore::new(), Vec::new(), fresh, clock::now());
     }
+    refuse_half_filled(&settings.data)?;
     // The disk's threads wake the door, which holds the node, which holds the disk: the door comes last.
     let late = Arc::new(OnceLock::<Weak<Door>>::new());
     let waker = late.clone();
@@ -43,6 +45,20 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
     let door = door(settings, opened.store, opened.rows, opened.secret, now)?;
     let _ = late.set(Arc::downgrade(&door));
     Ok(door)
+}
+
+/// Stands in a directory while `sluice store import` fills it.
+pub const IMPORTING: &str = "importing";
+
+/// A directory that holds a part of an export is not served: what is missing would be missing silently.
+pub fn refuse_half_filled(data: &Path) -> Result<(), String> {
+    match data.join(IMPORTING).exists() {
+        true => Err(format!(
+            "An import into {} did not come to its end: empty the directory, and import again.",
+            data.display()
+        )),
+        false => Ok(()),
+    }
 }
 
 fn sentence(error: &dyn std::fmt::Display) -> String {

@@ -1,7 +1,7 @@
 //! The node as the door sees it.
 
 use engine::{Lsn, Millis};
-use node::{Input, Node, Output, QueueView};
+use node::{Input, Node, Output, QueueView, Whole};
 use store::Store;
 
 use crate::door::Turns;
@@ -77,6 +77,14 @@ impl<S: Store + Send> Turns for Real<S> {
 
     fn queues(&mut self) -> Vec<QueueView> {
         self.node.queues()
+    }
+
+    fn whole(&self) -> Option<Whole> {
+        self.node.whole()
+    }
+
+    fn is_durable(&self, lsn: Lsn) -> bool {
+        self.node.is_durable(lsn)
     }
 }
 

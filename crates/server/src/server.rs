@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::body::Budget;
+use crate::control::Control;
 use crate::door::Door;
 use crate::metrics::Metrics;
 use crate::random::Source;
@@ -84,6 +85,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
     tokio::spawn(run_when_scheduled(door.clone()));
     wait_until_ready(&door).await;
     let _ = server.door.set(door.clone());
+    let _control = open_control(&server, &door);
     announce(&server);
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -118,6 +120,18 @@ async fn open_door(server: &Arc<Server>) -> Result<Arc<Door>, String> {
     let settings = server.settings.clone();
     let opened = tokio::task::spawn_blocking(move || open::open(&settings));
     opened.await.map_err(|error| format!("Opening the store failed: {error}."))?
+}
+
+/// The socket for commands of this machine. Without it everything but `sluice store export` works.
+fn open_control(server: &Server, door: &Arc<Door>) -> Option<Control> {
+    if server.settings.in_memory {
+        return None;
+    }
+    let opened = Control::open(&server.settings.data, door.clone());
+    if let Err(error) = &opened {
+        log::warn("the running store cannot be exported: its control socket failed", &[("why", error)]);
+    }
+    opened.ok()
 }
 
 async fn keep_time(door: Arc<Door>) {

@@ -1,43 +1,22 @@
 //! Every setting of the server: one table that the parser, `--help` and `docs/settings.md` read.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::flags::{self, Setting, Values, is_on, one, path, setting, switch};
 use crate::log::Level;
+use crate::tools;
 
-/// A row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Without the two dashes.
-    pub flag: &'static str,
-    /// What stands for its value in `--help`; none for a switch.
-    pub value: Option<&'static str>,
-    /// As it would be written; empty where it is off or worked out.
-    pub default: &'static str,
-    /// For a person.
-    pub explanation: &'static str,
-}
-
-const fn setting(
-    flag: &'static str,
-    value: &'static str,
-    default: &'static str,
-    explanation: &'static str,
-) -> Setting {
-    Setting { flag, value: Some(value), default, explanation }
-}
-
-const fn switch(flag: &'static str, explanation: &'static str) -> Setting {
-    Setting { flag, value: None, default: "", explanation }
-}
+/// Where everything is kept; also of `sluice store`.
+pub const DATA: Setting =
+    setting("data", "DIRECTORY", "./sluice-data", "Where everything is kept. One process at a time.");
 
 /// The table. No flag may begin with `port` or `service`: Kubernetes sets `SLUICE_PORT` and
 /// `SLUICE_SERVICE_HOST` in every pod beside a service named `sluice`.
 pub const TABLE: &[Setting] = &[
     setting("listen", "ADDRESS", "127.0.0.1:9324", "Address and port to serve; port 0 takes a free one."),
-    setting("data", "DIRECTORY", "./sluice-data", "Where everything is kept. One process at a time."),
+    DATA,
     switch("in-memory", "Keep everything in memory and nothing on disk: a restart begins empty."),
     setting("region", "NAME", "us-east-1", "Region of requests whose signature names none."),
     setting(
@@ -84,20 +63,6 @@ pub const TABLE: &[Setting] = &[
     setting("log", "LEVEL", "info", "error, warn, info, or debug, which logs every request."),
 ];
 
-impl Setting {
-    /// The environment variable that sets it where the flag does not.
-    pub fn variable(&self) -> String {
-        format!("SLUICE_{}", self.flag.to_uppercase().replace('-', "_"))
-    }
-
-    fn usage(&self) -> String {
-        match self.value {
-            Some(value) => format!("--{} {value}", self.flag),
-            None => format!("--{}", self.flag),
-        }
-    }
-}
-
 /// The settings, checked.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is explained in the table")]
@@ -118,61 +83,14 @@ pub struct Settings {
     pub log: Level,
 }
 
-/// A setting's text and where it was said, for messages.
-struct Said {
-    text: String,
-    place: String,
-}
-
-type Values = BTreeMap<&'static str, Said>;
-
 /// Reads flags, then variables, then defaults. The error is one sentence for a person.
 pub fn read(
     arguments: impl Iterator<Item = String>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Settings, String> {
-    let mut values = defaults_and_variables(variable);
-    read_flags(arguments, &mut values)?;
-    let settings = check(&values)?;
+    let settings = check(&flags::read(TABLE, arguments, variable)?)?;
     refuse_open_door(&settings)?;
     Ok(settings)
-}
-
-fn defaults_and_variables(variable: impl Fn(&str) -> Option<String>) -> Values {
-    let mut values = Values::new();
-    for setting in TABLE {
-        let place = setting.variable();
-        let said = match variable(&place).filter(|text| !text.is_empty()) {
-            Some(text) => Said { text, place },
-            None => Said { text: setting.default.to_owned(), place: "the default".to_owned() },
-        };
-        values.insert(setting.flag, said);
-    }
-    values
-}
-
-fn read_flags(mut arguments: impl Iterator<Item = String>, values: &mut Values) -> Result<(), String> {
-    while let Some(argument) = arguments.next() {
-        let Some(flag) = argument.strip_prefix("--") else {
-            return Err(format!("{argument:?} is not a flag; `sluice help` lists them."));
-        };
-        let (name, inline) = match flag.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (flag, None),
-        };
-        let Some(setting) = TABLE.iter().find(|setting| setting.flag == name) else {
-            return Err(format!("There is no flag --{}; `sluice help` lists them.", name.escape_debug()));
-        };
-        let text = match (setting.value, inline) {
-            (None, inline) => inline.unwrap_or_else(|| "true".to_owned()),
-            (Some(_), Some(text)) => text,
-            (Some(value), None) => {
-                arguments.next().ok_or_else(|| format!("--{name} needs a value: {value}."))?
-            }
-        };
-        values.insert(setting.flag, Said { text, place: format!("--{name}") });
-    }
-    Ok(())
 }
 
 fn check(values: &Values) -> Result<Settings, String> {
@@ -180,7 +98,7 @@ fn check(values: &Values) -> Result<Settings, String> {
         listen: one(values, "listen", "an address and a port, as in 127.0.0.1:9324", |text| {
             text.parse().ok()
         })?,
-        data: one(values, "data", "a directory", |text| (!text.is_empty()).then(|| text.into()))?,
+        data: path(values, "data", "a directory")?,
         in_memory: is_on(values, "in-memory")?,
         region: one(values, "region", "letters, digits and dashes", |text| {
             auth::is_region(text).then(|| text.to_owned())
@@ -209,26 +127,8 @@ fn check(values: &Values) -> Result<Settings, String> {
     })
 }
 
-fn one<T>(
-    values: &Values,
-    flag: &'static str,
-    wanted: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<T, String> {
-    let said = &values[flag];
-    parse(&said.text).ok_or_else(|| format!("{} is {:?}, but it must be {wanted}.", said.place, said.text))
-}
-
 fn count(values: &Values, flag: &'static str) -> Result<usize, String> {
     one(values, flag, "a number of at least 1", |text| text.parse().ok().filter(|count| *count >= 1))
-}
-
-fn is_on(values: &Values, flag: &'static str) -> Result<bool, String> {
-    one(values, flag, "true or false", |text| match text {
-        "true" | "1" | "yes" | "on" => Some(true),
-        "" | "false" | "0" | "no" | "off" => Some(false),
-        _ => None,
-    })
 }
 
 fn slots(text: &str) -> Option<usize> {
@@ -264,17 +164,16 @@ fn refuse_open_door(settings: &Settings) -> Result<(), String> {
 
 /// `--help`.
 pub fn help() -> String {
-    let mut text = String::from(
+    format!(
         "sluice: a self-hosted queue service that speaks Amazon SQS's protocols\n\n\
-         Usage:\n  sluice serve [flags]   serve requests\n  sluice help            this text\n  \
-         sluice help settings   the settings as a Markdown table\n  sluice version         the version\n\n\
-         Flags of serve (each is also a variable: --public-url is SLUICE_PUBLIC_URL; a flag wins):\n",
-    );
-    for setting in TABLE {
-        let default = if setting.default.is_empty() { "" } else { &format!(" [{}]", setting.default) };
-        let _ = write!(text, "  {}{default}\n      {}\n", setting.usage(), setting.explanation);
-    }
-    text
+         Usage:\n  sluice serve [flags]    serve requests\n{}  \
+         sluice help             this text\n  \
+         sluice help settings    all flags as Markdown tables\n  sluice version          the version\n\n\
+         Flags of serve (each is also a variable: --public-url is SLUICE_PUBLIC_URL; a flag wins):\n{}\n{}",
+        tools::usage(),
+        flags::help(TABLE),
+        tools::help(),
+    )
 }
 
 /// `docs/settings.md`.
@@ -289,7 +188,7 @@ pub fn markdown() -> String {
         let (usage, variable) = (setting.usage(), setting.variable());
         let _ = writeln!(text, "| `{usage}` | `{variable}` | {default} | {} |", setting.explanation);
     }
-    text
+    text + &tools::markdown()
 }
 
 #[cfg(test)]

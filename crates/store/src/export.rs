@@ -1,9 +1,11 @@
 //! A store's rows as a stream, and back: to move a data directory, or to keep a copy of it.
 //!
-//! The stream is a head with the directory's secret, then chunks of records as row files have them. It can be
-//! taken from a store in use: each page is true as of its own batch, and the import sets the counters right.
+//! The stream is a head with the directory's secret, then chunks of records as row files have them: the small
+//! rows, then the messages queue by queue. All of it is true as of one batch, so that a message on its way
+//! from one queue to another is in exactly one of them, as after a crash at that moment.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use engine::ids::Secret;
 use engine::rows::Head;
@@ -20,6 +22,10 @@ const VERSION: u32 = 1;
 pub const HEAD: usize = 8 + 4 + 16 + 8 + 8;
 /// Chunks are padded to this; a stream needs no blocks.
 const BLOCK: usize = 8;
+/// Messages of one page at most; its bytes are bounded by the store.
+const PAGE: usize = 1_000;
+/// Bytes of one batch of an import, about.
+const BATCH: usize = 1 << 20;
 
 /// Why a stream cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +36,7 @@ pub enum ImportError {
     Damaged(u64, String),
     /// The directory to import into is not empty.
     NotEmpty,
-    /// The store failed while it was filled.
+    /// The store cannot be filled.
     Stopped(String),
 }
 
@@ -47,114 +53,86 @@ impl std::fmt::Display for ImportError {
 
 impl std::error::Error for ImportError {}
 
-/// Yields an export, page by page.
-#[derive(Debug)]
-pub struct Exporter {
-    writer: Writer,
-    queues: Vec<QueueId>,
-    from: Option<MessageKey>,
-    /// Messages so far.
-    pub messages: u64,
+/// What an export was taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The directory's secret: handles and MessageIds given out stay good.
+    pub secret: Secret,
+    /// The latest time it knew, ms.
+    pub now: Millis,
 }
 
-impl Exporter {
-    /// Begins with the small rows; the stream's first bytes.
-    pub fn new(secret: Secret, now: Millis, rows: &[Row]) -> (Exporter, Vec<u8>) {
-        let mut out = Vec::new();
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&secret.0);
-        out.extend_from_slice(&now.to_le_bytes());
-        out.extend_from_slice(&checksum(&out).to_le_bytes());
-        let queues = rows.iter().filter_map(|row| match row {
-            Row::Queue(id, _) => Some(*id),
-            _ => None,
-        });
-        let queues: Vec<QueueId> = queues.collect();
-        let mut exporter = Exporter { writer: Writer::new(0, BLOCK), queues, from: None, messages: 0 };
-        for row in rows {
-            exporter.add(&Record::Put(row.clone()), &mut out);
+/// Exports the small rows and the messages of the queues among them; `load` answers asks as of the moment of
+/// the rows, `out` takes the bytes. The number of messages.
+pub fn export(
+    origin: Origin,
+    rows: Vec<Row>,
+    mut load: impl FnMut(Ask) -> io::Result<Page>,
+    mut out: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<u64> {
+    out(&head(origin))?;
+    let mut chunks = Chunks { writer: Writer::new(0, BLOCK), out: &mut out };
+    let mut queues = Vec::new();
+    for row in rows {
+        if let Row::Queue(queue, _) = &row {
+            queues.push(*queue);
         }
-        exporter.queues.reverse();
-        exporter.next_queue();
-        (exporter, out)
+        chunks.put(row)?;
     }
-
-    fn next_queue(&mut self) {
-        self.from = self.queues.pop().map(first_of);
-    }
-
-    fn add(&mut self, record: &Record, out: &mut Vec<u8>) {
-        self.writer.add(record);
-        if self.writer.is_full() {
-            out.extend_from_slice(&self.writer.close(false).1);
-        }
-    }
-
-    /// What to load next; `None` when everything was.
-    pub fn ask(&self) -> Option<Ask> {
-        let from = self.from?;
-        Some(Ask::Run { from, to: last_of(from.queue), skip: Default::default(), limit: 1_000 })
-    }
-
-    /// Takes the answer; the bytes that follow.
-    pub fn page(&mut self, page: Page) -> Vec<u8> {
-        let mut out = Vec::new();
-        let last = page.rows.last().map(|found| found.key);
-        for found in page.rows {
-            self.messages += 1;
-            let blob = found.blob.unwrap_or_default();
-            self.add(&Record::Put(Row::Message(found.key, found.row, blob)), &mut out);
-        }
-        match last {
-            Some(key) if !page.ran_out => {
-                self.from = Some(MessageKey { sequence: key.sequence + 1, ..key });
+    let mut messages = 0;
+    for queue in queues {
+        let mut next = Some(first_of(queue));
+        while let Some(from) = next {
+            let page = load(Ask::Run { from, to: last_of(queue), skip: Default::default(), limit: PAGE })?;
+            next = behind(&page);
+            for found in page.rows {
+                messages += 1;
+                let blob = found.blob.expect("a page that skips no lane has every content");
+                chunks.put(Row::Message(found.key, found.row, blob))?;
             }
-            _ => self.next_queue(),
         }
-        out
     }
-
-    /// The last bytes.
-    pub fn finish(mut self) -> Vec<u8> {
-        self.writer.close(true).1
-    }
-}
-
-/// Exports a whole store; `out` takes the bytes, `pause` waits a moment for the disk.
-/// The number of messages, or why a page could not be read.
-pub fn export<S: Store>(
-    store: &mut S,
-    (secret, now): (Secret, Millis),
-    rows: &[Row],
-    mut out: impl FnMut(&[u8]) -> std::io::Result<()>,
-    mut pause: impl FnMut(),
-) -> std::io::Result<u64> {
-    let (mut exporter, head) = Exporter::new(secret, now, rows);
-    out(&head)?;
-    while let Some(ask) = exporter.ask() {
-        let token = store.load(ask);
-        let page = loop {
-            match store.poll() {
-                Some(Event::Loaded(found, page)) if found == token => break page,
-                Some(Event::Damaged(_, what) | Event::Stopped(what)) => {
-                    return Err(std::io::Error::other(what));
-                }
-                Some(_) => {}
-                None => pause(),
-            }
-        };
-        out(&exporter.page(page))?;
-    }
-    let messages = exporter.messages;
-    out(&exporter.finish())?;
+    chunks.close()?;
     Ok(messages)
 }
 
-/// The secret and the time of an export, from its first [`HEAD`] bytes.
-pub fn read_head(bytes: &[u8]) -> Result<(Secret, Millis), ImportError> {
-    let head = bytes.get(..HEAD).ok_or(ImportError::Head("it is too short"))?;
-    let mut reader = Reader::new(head);
+fn head(origin: Origin) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD);
+    head.extend_from_slice(&MAGIC);
+    head.extend_from_slice(&VERSION.to_le_bytes());
+    head.extend_from_slice(&origin.secret.0);
+    head.extend_from_slice(&origin.now.to_le_bytes());
+    head.extend_from_slice(&checksum(&head).to_le_bytes());
+    head
+}
+
+/// Where the next page begins, if there is one.
+fn behind(page: &Page) -> Option<MessageKey> {
+    let last = page.rows.last().filter(|_| !page.ran_out)?;
+    Some(MessageKey { sequence: last.key.sequence + 1, ..last.key })
+}
+
+struct Chunks<F> {
+    writer: Writer,
+    out: F,
+}
+
+impl<F: FnMut(&[u8]) -> io::Result<()>> Chunks<F> {
+    fn put(&mut self, row: Row) -> io::Result<()> {
+        self.writer.add(&Record::Put(row));
+        if self.writer.is_full() { (self.out)(&self.writer.close(false).1) } else { Ok(()) }
+    }
+
+    fn close(mut self) -> io::Result<()> {
+        (self.out)(&self.writer.close(true).1)
+    }
+}
+
+/// What an export was taken of, from its head.
+fn read_head(source: &mut impl Read) -> Result<Origin, ImportError> {
+    let mut head = [0; HEAD];
+    source.read_exact(&mut head).map_err(|_| ImportError::Head("it is too short"))?;
+    let mut reader = Reader::new(&head);
     let mut read = || {
         let magic = reader.take(8)? == MAGIC;
         let (version, secret) = (reader.u32()?, reader.u128()?.to_le_bytes());
@@ -163,74 +141,104 @@ pub fn read_head(bytes: &[u8]) -> Result<(Secret, Millis), ImportError> {
     let read: Result<_, Malformed> = read();
     let (magic, version, secret, now, sum) = read.map_err(|malformed| ImportError::Head(malformed.0))?;
     match (magic, version == VERSION, sum == checksum(&head[..HEAD - 8])) {
-        (true, true, true) => Ok((Secret(secret), now)),
+        (true, true, true) => Ok(Origin { secret: Secret(secret), now }),
         (false, ..) => Err(ImportError::Head("magic")),
         (_, false, _) => Err(ImportError::Head("version")),
         _ => Err(ImportError::Head("checksum")),
     }
 }
 
-/// Fills an empty store, opened with the export's secret, from the bytes behind its head.
-/// Nothing is appended unless the whole export is sound. The number of messages.
+/// Imports an export from its beginning. It is read twice: `open` is asked for an empty store with this secret
+/// only once the whole export was found sound. The number of messages; `pause` waits a moment for the disk.
 pub fn import<S: Store>(
-    store: &mut S,
-    now: Millis,
-    bytes: &[u8],
+    source: &mut (impl Read + Seek),
+    open: impl FnOnce(Origin) -> Result<S, String>,
     mut pause: impl FnMut(),
 ) -> Result<u64, ImportError> {
+    let origin = read_head(source)?;
+    read_rows(source, |_| ())?;
+    let mut store = open(origin).map_err(ImportError::Stopped)?;
     if store.next_lsn() != 1 {
         return Err(ImportError::NotEmpty);
     }
-    let damaged = |damage: rowfile::Damage| ImportError::Damaged(HEAD as u64 + damage.offset, damage.what);
-    rowfile::read(bytes, 0, BLOCK, |_| ()).map_err(damaged)?;
-    let mut heads: BTreeMap<QueueId, Head> = BTreeMap::new();
-    let (mut batch, mut size, mut messages) = (Batch { now, records: Vec::new() }, 0, 0);
-    let mut failure = None;
-    rowfile::read(bytes, 0, BLOCK, |logged| {
-        match &logged.record {
+    let again = source.seek(SeekFrom::Start(HEAD as u64));
+    again.map_err(|error| ImportError::Stopped(error.to_string()))?;
+    let mut filling = Filling::new(&mut store, origin.now);
+    read_rows(source, |record| filling.add(record, &mut pause))?;
+    filling.finish(&mut pause)
+}
+
+fn read_rows(source: &mut impl Read, mut each: impl FnMut(Record)) -> Result<u64, ImportError> {
+    let read = rowfile::read_from(source, 0, BLOCK, |logged| each(logged.record));
+    read.map_err(|damage| ImportError::Damaged(HEAD as u64 + damage.offset, damage.what))
+}
+
+/// A store that is being filled.
+struct Filling<'a, S> {
+    store: &'a mut S,
+    /// Written last, with the messages counted.
+    heads: BTreeMap<QueueId, Head>,
+    batch: Batch,
+    size: usize,
+    messages: u64,
+    failure: Option<ImportError>,
+}
+
+impl<'a, S: Store> Filling<'a, S> {
+    fn new(store: &'a mut S, now: Millis) -> Filling<'a, S> {
+        let batch = Batch { now, records: Vec::new() };
+        Filling { store, heads: BTreeMap::new(), batch, size: 0, messages: 0, failure: None }
+    }
+
+    fn add(&mut self, record: Record, pause: &mut impl FnMut()) {
+        match &record {
             Record::Put(Row::Head(queue, head)) => {
-                let known = heads.entry(*queue).or_default();
-                *known = Head {
-                    live: known.live,
-                    next_sequence: known.next_sequence.max(head.next_sequence),
-                    ..*head
-                };
+                let known = self.heads.entry(*queue).or_default();
+                let next_sequence = known.next_sequence.max(head.next_sequence);
+                *known = Head { live: known.live, next_sequence, ..*head };
                 return;
             }
             Record::Put(Row::Message(key, _, blob)) => {
-                let head = heads.entry(key.queue).or_default();
+                let head = self.heads.entry(key.queue).or_default();
                 head.live += 1;
                 head.next_sequence = head.next_sequence.max(key.sequence + 1);
-                size += blob.len();
-                messages += 1;
+                self.size += blob.len();
+                self.messages += 1;
             }
             _ => {}
         }
-        size += 100;
-        batch.records.push(logged.record);
-        if size > 1 << 20 {
-            size = 0;
-            let full = std::mem::replace(&mut batch, Batch { now, records: Vec::new() });
-            failure = failure.take().or_else(|| append(store, full, &mut pause).err());
+        self.size += 100;
+        self.batch.records.push(record);
+        if self.size > BATCH && self.failure.is_none() {
+            self.failure = self.append(pause).err();
         }
-    })
-    .map_err(damaged)?;
-    batch.records.extend(heads.into_iter().map(|(queue, head)| Record::Put(Row::Head(queue, head))));
-    failure.map_or(Ok(()), Err)?;
-    append(store, batch, &mut pause)?;
-    store.stop();
-    while !store.is_quiet() {
-        drain(store, &mut pause)?;
     }
-    Ok(messages)
-}
 
-fn append<S: Store>(store: &mut S, batch: Batch, pause: &mut impl FnMut()) -> Result<(), ImportError> {
-    while store.room().bytes < 16 << 20 {
-        drain(store, pause)?;
+    fn append(&mut self, pause: &mut impl FnMut()) -> Result<(), ImportError> {
+        self.size = 0;
+        let empty = Batch { now: self.batch.now, records: Vec::new() };
+        let batch = std::mem::replace(&mut self.batch, empty);
+        while self.store.room().bytes < 16 << 20 {
+            drain(self.store, pause)?;
+        }
+        if self.store.room().sends_refused {
+            return Err(ImportError::Stopped("no space left on its disk".into()));
+        }
+        self.store.append(batch);
+        drain(self.store, pause)
     }
-    store.append(batch);
-    drain(store, pause)
+
+    fn finish(mut self, pause: &mut impl FnMut()) -> Result<u64, ImportError> {
+        let heads = std::mem::take(&mut self.heads);
+        self.batch.records.extend(heads.into_iter().map(|(queue, head)| Record::Put(Row::Head(queue, head))));
+        self.failure.take().map_or(Ok(()), Err)?;
+        self.append(pause)?;
+        self.store.stop();
+        while !self.store.is_quiet() {
+            drain(self.store, pause)?;
+        }
+        Ok(self.messages)
+    }
 }
 
 fn drain<S: Store>(store: &mut S, pause: &mut impl FnMut()) -> Result<(), ImportError> {

@@ -116,4 +116,8 @@ pub trait Store {
     /// Every row but the messages', in key order, as a restart after this moment would return them if all
     /// were durable. For checks, not for serving.
     fn small_rows(&self) -> Vec<Row>;
+    /// Every message as of the last batch, to be read beside the store; `None` where nothing is on disk.
+    fn snapshot(&self) -> Option<log::Snapshot> {
+        None
+    }
 }

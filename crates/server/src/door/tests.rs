@@ -71,6 +71,14 @@ impl Turns for Slow {
     fn queues(&mut self) -> Vec<QueueView> {
         Vec::new()
     }
+
+    fn whole(&self) -> Option<Whole> {
+        None
+    }
+
+    fn is_durable(&self, _lsn: Lsn) -> bool {
+        true
+    }
 }
 
 fn reply(id: RequestId) -> Output {

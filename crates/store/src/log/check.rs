@@ -34,6 +34,8 @@ impl std::fmt::Display for Finding {
 pub struct Checked {
     /// What is wrong; empty if nothing is.
     pub findings: Vec<Finding>,
+    /// Messages whose content or place cannot be read.
+    pub lost: Vec<Lost>,
     /// Segments read.
     pub segments: u64,
     /// Messages in them that are sound, deleted ones included.
@@ -123,6 +125,7 @@ fn check_segments<D: Disk>(
                 walk.run(|_, _, _| ());
                 checked.messages += walk.sound;
                 checked.findings.extend(walk.findings);
+                checked.lost.extend(walk.lost);
             }
             Err(error) => checked.findings.push(finding(error)?),
         }

@@ -22,6 +22,7 @@ mod repair;
 pub mod rowfile;
 #[doc(hidden)]
 pub mod segment;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ mod upkeep;
 pub use check::{Checked, Finding, Lost, check};
 pub use open::{CutTail, OpenError, Report};
 pub use repair::{Repaired, repair};
+pub use snapshot::{Reader, Snapshot};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -416,5 +418,14 @@ impl<D: Disk> Store for LogStore<D> {
 
     fn small_rows(&self) -> Vec<Row> {
         self.state.small.rows().collect()
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        Some(Snapshot {
+            lsn: self.state.last,
+            segments: self.segments.clone(),
+            frozen: self.frozen.as_ref().map(|frozen| frozen.layer.clone()),
+            active: self.state.active.clone(),
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! A file of records: the small rows of a checkpoint, or the deduplication ids since the one before.
 //! Chunks of whole blocks, each with its checksum; the last one says so.
 
+use std::io::{self, Read};
+
 use crate::codec::{Logged, Malformed, Reader, checksum, put_number, put_record};
 use crate::disk::{FileKind, FileName};
 
@@ -114,41 +116,78 @@ pub struct Damage {
     pub what: String,
 }
 
+/// A chunk longer than this is none of ours: one is closed at [`CHUNK`], and a record is at most a message.
+const LONGEST: u32 = 16 << 20;
+
 /// Reads a whole row file; each record is handed on in order. How many there were.
-pub fn read(bytes: &[u8], number: u64, block: usize, mut each: impl FnMut(Logged)) -> Result<u64, Damage> {
+pub fn read(bytes: &[u8], number: u64, block: usize, each: impl FnMut(Logged)) -> Result<u64, Damage> {
+    read_from(bytes, number, block, each)
+}
+
+/// Reads a whole row file chunk by chunk; each record is handed on in order. How many there were.
+pub fn read_from(
+    mut source: impl Read,
+    number: u64,
+    block: usize,
+    mut each: impl FnMut(Logged),
+) -> Result<u64, Damage> {
     let (mut offset, mut index, mut records) = (0, 0, 0);
     loop {
-        let chunk = bytes.get(offset..).unwrap_or_default();
-        let damage = |what: &str| Damage { offset: offset as u64, what: what.into() };
-        let (last, count, payload) =
-            read_chunk(chunk, number, index).map_err(|malformed| damage(malformed.0))?;
-        let mut reader = Reader::new(payload);
-        for _ in 0..count {
-            each(reader.record().map_err(|malformed| damage(malformed.0))?);
+        let damage = |what: String| Damage { offset, what };
+        let chunk = read_chunk(&mut source, number, index, block).map_err(damage)?;
+        let mut reader = Reader::new(&chunk.payload);
+        for _ in 0..chunk.records {
+            each(reader.record().map_err(|malformed| damage(malformed.0.into()))?);
         }
         if !reader.is_empty() {
-            return Err(damage("chunk length"));
+            return Err(damage("chunk length".into()));
         }
-        records += u64::from(count);
-        offset += round_up((HEADER + payload.len()) as u64, block) as usize;
+        records += u64::from(chunk.records);
+        offset += round_up((HEADER + chunk.payload.len()) as u64, block);
         index += 1;
-        if last {
-            let damage = |what: &str| Damage { offset: offset as u64, what: what.into() };
-            return if offset == bytes.len() { Ok(records) } else { Err(damage("file length")) };
+        if chunk.last {
+            let damage = |what: String| Damage { offset, what };
+            let more = source.read(&mut [0]).map_err(|error| damage(error.to_string()))?;
+            return if more == 0 { Ok(records) } else { Err(damage("file length".into())) };
         }
     }
 }
 
-fn read_chunk(chunk: &[u8], number: u64, index: u32) -> Result<(bool, u32, &[u8]), Malformed> {
-    let mut reader = Reader::new(chunk);
+struct Chunk {
+    last: bool,
+    records: u32,
+    payload: Vec<u8>,
+}
+
+fn read_chunk(source: &mut impl Read, number: u64, index: u32, block: usize) -> Result<Chunk, String> {
+    let mut head = [0; HEADER];
+    source.read_exact(&mut head).map_err(|error| ends("chunk header", &error))?;
+    let (last, records, length, sum) =
+        read_header(&head, number, index).map_err(|malformed| malformed.0.to_owned())?;
+    let padded = round_up(HEADER as u64 + u64::from(length), block) as usize - HEADER;
+    let mut payload = vec![0; padded];
+    source.read_exact(&mut payload).map_err(|error| ends("chunk length", &error))?;
+    payload.truncate(length as usize);
+    if checksum(&payload) != sum {
+        return Err("chunk checksum".into());
+    }
+    Ok(Chunk { last, records, payload })
+}
+
+fn ends(what: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("{what}: the file ends"),
+        _ => error.to_string(),
+    }
+}
+
+fn read_header(head: &[u8; HEADER], number: u64, index: u32) -> Result<(bool, u32, u32, u64), Malformed> {
+    let mut reader = Reader::new(head);
     let magic = reader.take(4)? == MAGIC && reader.take(2)? == VERSION.to_le_bytes();
     let last = reader.take(2)?[0] == 1;
     let placed = reader.u64()? == number && reader.u32()? == index;
     let (count, length, _) = (reader.u32()?, reader.u32()?, reader.u32()?);
-    let (sum, head) = (reader.u64()?, reader.u64()?);
-    if !magic || !placed || head != checksum(&chunk[..HEADER - 8]) {
-        return Err(Malformed("chunk header"));
-    }
-    let payload = reader.take(length as usize)?;
-    if checksum(payload) == sum { Ok((last, count, payload)) } else { Err(Malformed("chunk checksum")) }
+    let (sum, own) = (reader.u64()?, reader.u64()?);
+    let sound = magic && placed && own == checksum(&head[..HEADER - 8]) && length <= LONGEST;
+    if sound { Ok((last, count, length, sum)) } else { Err(Malformed("chunk header")) }
 }

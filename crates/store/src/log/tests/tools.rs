@@ -1,10 +1,11 @@
 //! `check`, `repair`, `export` and `import`.
 
+use std::io;
+
 use super::model::{Work, tiny};
 use super::*;
 use crate::disk::FileKind;
-use crate::export::{HEAD, ImportError, export, import, read_head};
-use crate::memory::MemoryStore;
+use crate::export::{ImportError, Origin, export, import};
 
 /// Sends 60 messages, 900 bytes each, in a queue that exists; a few segments come of it.
 fn filled() -> LogStore<TestDisk> {
@@ -106,31 +107,80 @@ fn what_cannot_be_repaired_is_not_touched() {
     }
 }
 
-#[test]
-fn an_export_is_imported_whole_or_not_at_all() {
-    let mut opened = open_again(filled());
-    let secret = (opened.secret, opened.now);
+fn export_of(opened: &Opened<TestDisk>) -> (Origin, Vec<u8>) {
+    let origin = Origin { secret: opened.secret, now: opened.now };
+    let mut reader = opened.store.snapshot().unwrap().reader(opened.store.disk.clone());
     let mut bytes = Vec::new();
+    let load = |ask| reader.load(ask).map_err(io::Error::other);
     let out = |part: &[u8]| {
         bytes.extend_from_slice(part);
         Ok(())
     };
-    assert_eq!(export(&mut opened.store, secret, &opened.rows, out, || ()).unwrap(), 60);
-    assert_eq!(read_head(&bytes[..HEAD]), Ok(secret));
-    let mut copy = LogStore::open(TestDisk::new(), tiny(), secret.0).unwrap().store;
-    assert_eq!(import(&mut copy, secret.1, &bytes[HEAD..], || ()), Ok(60));
-    let mut copy = open_again(copy);
-    assert_eq!(copy.rows, opened.rows);
-    assert_eq!(shown(&mut copy.store), (0..60).collect::<Vec<_>>());
-    assert_eq!(import(&mut copy.store, 0, &bytes[HEAD..], || ()), Err(ImportError::NotEmpty));
+    assert_eq!(export(origin, opened.store.small_rows(), load, out).unwrap(), 60);
+    (origin, bytes)
+}
+
+fn import_into(disk: TestDisk, bytes: &[u8]) -> Result<u64, ImportError> {
+    let open = |origin: Origin| Ok(LogStore::open(disk, tiny(), origin.secret).unwrap().store);
+    import(&mut io::Cursor::new(bytes), open, || ())
+}
+
+#[test]
+fn an_export_is_imported_whole_or_not_at_all() {
+    let mut opened = open_again(filled());
+    let (origin, bytes) = export_of(&opened);
+    let disk = TestDisk::new();
+    assert_eq!(import_into(disk.clone(), &bytes), Ok(60));
+    assert_eq!(import_into(disk.clone(), &bytes), Err(ImportError::NotEmpty));
+    let mut copy = LogStore::open(disk, tiny(), Secret([9; 16])).unwrap();
+    assert_eq!((copy.rows, copy.secret, copy.now), (opened.rows, origin.secret, origin.now));
+    assert_eq!(shown(&mut copy.store), shown(&mut opened.store));
     for at in (0..bytes.len()).step_by(53) {
         let mut wrong = bytes.clone();
         wrong[at] ^= 4;
-        let mut store = MemoryStore::new();
-        let read = read_head(&wrong).and_then(|_| import(&mut store, 0, &wrong[HEAD..], || ()));
+        let disk = TestDisk::new();
+        let read = import_into(disk.clone(), &wrong);
         // Padding between chunks apart, nothing that was changed is taken.
         assert!(read.is_err() || read == Ok(60), "byte {at}");
-        assert!(read.is_ok() || store.next_lsn() == 1, "byte {at}");
-        assert!(import(&mut MemoryStore::new(), 0, &bytes[HEAD..at.max(HEAD)], || ()).is_err());
+        assert!(read.is_ok() || disk.content.borrow().files.is_empty(), "byte {at}");
+        assert!(import_into(TestDisk::new(), &bytes[..at]).is_err(), "cut at {at}");
     }
+}
+
+/// The store goes on while it is exported, as a server does: flushes, merges and checkpoints remove files.
+#[test]
+fn an_export_is_of_one_moment_whatever_happens_meanwhile() {
+    let mut opened = open_again(filled());
+    let store = &mut opened.store;
+    let delete = |sequence| Batch { now: 0, records: vec![Record::Delete(RowKey::Message(key(sequence)))] };
+    store.append(delete(3));
+    let origin = Origin { secret: opened.secret, now: opened.now };
+    let (rows, snapshot) = (store.small_rows(), store.snapshot().unwrap());
+    let mut reader = snapshot.reader(store.disk.clone());
+    let mut bytes = Vec::new();
+    let mut next = 60;
+    let load = |ask| {
+        for _ in 0..100 {
+            store.append(delete(next - 60));
+            store.append(send(next));
+            next += 1;
+            settle(store);
+        }
+        reader.load(ask).map_err(io::Error::other)
+    };
+    let out = |part: &[u8]| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    };
+    assert_eq!(export(origin, rows, load, out).unwrap(), 59);
+    let disk = TestDisk::new();
+    assert_eq!(import_into(disk.clone(), &bytes), Ok(59));
+    let mut copy = open(disk);
+    assert_eq!(shown(&mut copy.store), (0..60).filter(|sequence| *sequence != 3).collect::<Vec<_>>());
+    assert_eq!(live(&copy.rows), 59);
+    // What it held is given back.
+    drop(reader);
+    store.append(send(next));
+    settle(store);
+    assert!(store.doomed.is_empty());
 }
