@@ -17,7 +17,7 @@ use crate::waiters::Waiters;
 use crate::{Node, NodeConfig};
 
 impl<S: Store> Node<S> {
-    /// A node over an opened store and the small rows that survived in it. `now` (ms) is later than the last
+    /// A node over an opened store and the small rows that survived in it, in key order. `now` (ms) is later than the last
     /// durable batch's, by at least one ms. The node is ready once steps have made its repairs durable.
     ///
     /// # Panics
@@ -25,7 +25,7 @@ impl<S: Store> Node<S> {
     /// If no slot is configured.
     pub fn open(
         store: S,
-        rows: Vec<Row>,
+        rows: impl IntoIterator<Item = Row>,
         config: NodeConfig,
         sealer: Box<dyn Sealer + Send>,
         now: Millis,
@@ -66,21 +66,22 @@ impl<S: Store> Node<S> {
         node
     }
 
-    fn recover(&mut self, rows: Vec<Row>) {
-        let mut by_slot: Vec<Vec<Row>> = self.slots.iter().map(|_| Vec::new()).collect();
+    /// Each row goes to its view at once: there may be millions.
+    fn recover(&mut self, rows: impl IntoIterator<Item = Row>) {
         let mut copies = BTreeMap::new();
         for row in rows {
             if let Row::Queue(id, copy) = &row {
                 copies.insert(*id, copy.version);
             }
             match row.key().queue() {
-                Some(queue) => by_slot[self.place(queue)].push(row),
+                Some(queue) => {
+                    let slot = self.place(queue);
+                    self.slots[slot].recover_row(row, self.now);
+                }
                 None => self.catalogue.apply(&Record::Put(row), self.durable),
             }
         }
-        for (slot, rows) in self.slots.iter_mut().zip(by_slot) {
-            slot.recover(rows, self.now);
-        }
+        self.slots.iter_mut().for_each(|slot| slot.recovered(self.now));
         self.repair(&copies);
     }
 

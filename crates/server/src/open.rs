@@ -74,7 +74,7 @@ fn secret() -> std::io::Result<Secret> {
 fn door<S: Store + Send + 'static>(
     settings: &Settings,
     store: S,
-    rows: Vec<Row>,
+    rows: impl IntoIterator<Item = Row>,
     secret: Secret,
     now: Millis,
 ) -> Result<Arc<Door>, String> {

@@ -66,7 +66,7 @@ pub struct Origin {
 /// the rows, `out` takes the bytes. The number of messages.
 pub fn export(
     origin: Origin,
-    rows: Vec<Row>,
+    rows: impl IntoIterator<Item = Row>,
     mut load: impl FnMut(Ask) -> io::Result<Page>,
     mut out: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {

@@ -4,17 +4,21 @@
 //! and does its I/O through [`disk::Disk`] by submission and completion.
 
 pub mod codec;
+mod dedup;
 pub mod disk;
 pub mod export;
 mod layer;
 pub mod log;
 pub mod memory;
 mod rows;
+mod survivors;
 mod table;
 #[cfg(test)]
 mod testing;
 
 use engine::{Ask, Batch, Lsn, Page, Row};
+
+pub use survivors::Survivors;
 
 /// Names one load until its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,81 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use engine::rows::{
-    ArrivedKey, ArrivedRow, AttemptKey, AttemptRow, CatalogueRow, Cut, DEDUP_MINUTES, DedupKey, DedupRow,
-    Head, QueueRow, TaskKey, TaskRow, Touched,
+    ArrivedKey, ArrivedRow, AttemptKey, AttemptRow, CatalogueRow, Cut, DEDUP_MINUTES, Head, QueueRow,
+    TaskKey, TaskRow, Touched,
 };
-use engine::{MessageKey, Millis, QueueId, QueueName, Record, Row, RowKey};
+use engine::{MessageKey, Millis, QueueId, QueueName, Row, RowKey};
+
+use crate::dedup::DedupRows;
+use crate::survivors::{Packed, Survivors};
 
 /// Rows by kind, each in key order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct SmallRows {
     catalogue: BTreeMap<QueueName, CatalogueRow>,
     queues: BTreeMap<QueueId, QueueRow>,
     heads: BTreeMap<QueueId, Head>,
     touched: BTreeMap<MessageKey, Touched>,
     due: BTreeMap<(QueueId, u64), u32>,
-    dedup: Dedup,
+    /// Deduplication ids.
+    pub dedup: DedupRows,
     attempts: BTreeMap<AttemptKey, AttemptRow>,
     arrived: BTreeMap<ArrivedKey, ArrivedRow>,
     tasks: BTreeMap<TaskKey, TaskRow>,
     /// The minute that dedup rows were last dropped for.
     minute: u64,
-}
-
-/// Deduplication ids as a checkpoint writes them: deletions first, then puts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FrozenDedup {
-    /// Of ids in older files.
-    pub gone: Vec<Record>,
-    /// Ids.
-    pub put: BTreeMap<DedupKey, DedupRow>,
-}
-
-/// Deduplication ids: there may be millions, so memory keeps only those since the last checkpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Dedup {
-    /// Put since the last freeze.
-    fresh: BTreeMap<DedupKey, DedupRow>,
-    /// Deletions since the last freeze, which older files do not know of.
-    gone: Vec<Record>,
-    /// What a checkpoint is writing.
-    frozen: Arc<FrozenDedup>,
-    /// All, where asked for.
-    all: Option<BTreeMap<DedupKey, DedupRow>>,
-}
-
-impl Dedup {
-    fn put(&mut self, key: DedupKey, row: DedupRow) {
-        if let Some(all) = &mut self.all {
-            all.insert(key, row);
-        }
-        self.fresh.insert(key, row);
-    }
-
-    fn delete(&mut self, key: &DedupKey) {
-        if let Some(all) = &mut self.all {
-            all.remove(key);
-        }
-        self.fresh.remove(key);
-        self.gone.push(Record::Delete(RowKey::Dedup(*key)));
-    }
-
-    fn drop_queue(&mut self, queue: QueueId) {
-        let key = |minute, hash| DedupKey { queue, minute, hash };
-        for map in [Some(&mut self.fresh), self.all.as_mut()].into_iter().flatten() {
-            remove_range(map, key(0, 0), key(u64::MAX, u128::MAX));
-        }
-        self.gone.push(Record::Drop(queue));
-    }
-
-    fn forget(&mut self, now: Millis) {
-        for map in [Some(&mut self.fresh), self.all.as_mut()].into_iter().flatten() {
-            map.retain(|key, _| is_remembered(key.minute, now));
-        }
-    }
 }
 
 /// The first message key of a queue.
@@ -194,70 +144,25 @@ impl SmallRows {
         }
     }
 
-    /// Keeps every deduplication id in memory from now on, those among `rows` too, or no longer does.
-    pub fn keep_dedup(&mut self, keep: bool, rows: &[Row]) {
-        let ids = rows.iter().filter_map(|row| match row {
-            Row::Dedup(key, row) => Some((*key, *row)),
-            _ => None,
-        });
-        self.dedup.all = keep.then(|| ids.collect());
-    }
-
-    /// Takes a row of an older file: it is not written again.
-    pub fn put_older_dedup(&mut self, record: &Record) {
-        let Some(all) = &mut self.dedup.all else { return };
-        match record {
-            Record::Put(Row::Dedup(key, row)) => drop(all.insert(*key, *row)),
-            Record::Delete(RowKey::Dedup(key)) => drop(all.remove(key)),
-            Record::Drop(queue) => {
-                let key = |minute, hash| DedupKey { queue: *queue, minute, hash };
-                remove_range(all, key(0, 0), key(u64::MAX, u128::MAX));
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes what a checkpoint is to write of the deduplication ids.
-    pub fn freeze_dedup(&mut self) -> Arc<FrozenDedup> {
-        let gone = std::mem::take(&mut self.dedup.gone);
-        let put = std::mem::take(&mut self.dedup.fresh);
-        self.dedup.frozen = Arc::new(FrozenDedup { gone, put });
-        self.dedup.frozen.clone()
-    }
-
-    /// The checkpoint is done with them, or given up: then they are kept for the next.
-    pub fn thaw_dedup(&mut self, written: bool) {
-        let frozen = std::mem::take(&mut self.dedup.frozen);
-        if written {
-            return;
-        }
-        // What came later stands above what was frozen.
-        let all = self.dedup.all.take();
-        let later = std::mem::take(&mut self.dedup.gone);
-        let newer = std::mem::take(&mut self.dedup.fresh);
-        (self.dedup.gone, self.dedup.fresh) = (frozen.gone.clone(), frozen.put.clone());
-        for record in &later {
-            match record {
-                Record::Delete(RowKey::Dedup(key)) => self.dedup.delete(key),
-                Record::Drop(queue) => self.dedup.drop_queue(*queue),
-                _ => {}
-            }
-        }
-        self.dedup.fresh.extend(newer);
-        self.dedup.all = all;
-    }
-
-    /// Every row in key order, as far as memory has them: see `keep_dedup`.
+    /// Every row in key order; of the deduplication ids those that memory has.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
-        self.rows_after(None, true)
+        self.rows_before_dedup(None).chain(self.dedup.rows()).chain(self.rows_behind_dedup(None))
     }
 
-    /// The rows behind a key, in key order, with or without deduplication ids.
-    pub fn rows_after<'a>(
-        &'a self,
-        after: Option<&'a RowKey>,
-        with_dedup: bool,
-    ) -> impl Iterator<Item = Row> + 'a {
+    /// The rows behind a key, in key order, without deduplication ids.
+    pub fn rows_after<'a>(&'a self, after: Option<&'a RowKey>) -> impl Iterator<Item = Row> + 'a {
+        self.rows_before_dedup(after).chain(self.rows_behind_dedup(after))
+    }
+
+    /// Every row for the view to be built from, each deduplication id leaving this memory on the way.
+    pub fn hand_over(&mut self) -> Survivors {
+        let before = Packed::new(self.rows_before_dedup(None));
+        let behind = Packed::new(self.rows_behind_dedup(None));
+        Survivors::new(before, self.dedup.hand_over(), behind)
+    }
+
+    /// The rows whose keys are before those of deduplication ids.
+    fn rows_before_dedup<'a>(&'a self, after: Option<&'a RowKey>) -> impl Iterator<Item = Row> + 'a {
         let catalogue = part(&self.catalogue, after, 0, |key| match key {
             RowKey::Catalogue(name) => Some(name.clone()),
             _ => None,
@@ -272,21 +177,15 @@ impl SmallRows {
             RowKey::Due(id, second) => Some((*id, *second)),
             _ => None,
         });
-        let all = self.dedup.all.as_ref().unwrap_or(&self.dedup.fresh);
-        let dedup = part(all, after, 6, |key| match key {
-            RowKey::Dedup(key) => Some(*key),
-            _ => None,
-        });
-        let dedup = with_dedup.then_some(dedup).into_iter().flatten();
         let first = catalogue.map(|(name, row)| Row::Catalogue(name.clone(), row.clone()));
         let first = first.chain(queues.map(|(id, row)| Row::Queue(*id, row.clone())));
         let first = first.chain(heads.map(|(id, head)| Row::Head(*id, *head)));
         let first = first.chain(touched.map(|(key, row)| Row::Touched(*key, *row)));
-        let first = first.chain(due.map(|((id, second), count)| Row::Due(*id, *second, *count)));
-        first.chain(dedup.map(|(key, row)| Row::Dedup(*key, *row))).chain(self.last_rows_after(after))
+        first.chain(due.map(|((id, second), count)| Row::Due(*id, *second, *count)))
     }
 
-    fn last_rows_after<'a>(&'a self, after: Option<&'a RowKey>) -> impl Iterator<Item = Row> + 'a {
+    /// The rows whose keys are behind those of deduplication ids.
+    fn rows_behind_dedup<'a>(&'a self, after: Option<&'a RowKey>) -> impl Iterator<Item = Row> + 'a {
         let attempts = part(&self.attempts, after, 7, |key| match key {
             RowKey::Attempt(key) => Some(*key),
             _ => None,

@@ -9,7 +9,7 @@ use crate::limits::{DEDUPLICATION_INTERVAL, MINUTE};
 use crate::rows::{DEDUP_MINUTES, DedupKey, DedupRow, Row};
 
 /// The deduplication ids of one queue.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Dedup {
     minutes: BTreeMap<u64, Minute>,
 }
@@ -21,9 +21,14 @@ impl Dedup {
         (now < found.sent + DEDUPLICATION_INTERVAL).then_some(found)
     }
 
+    /// Whether this can be a row: an id is kept in the minute of its first send, and no queue counts so far.
+    pub fn takes(key: &DedupKey, row: &DedupRow) -> bool {
+        row.sent / MINUTE == key.minute && row.sequence >> (64 - OFFSET_BITS) == 0
+    }
+
     /// Remembers an id.
     pub fn put(&mut self, key: &DedupKey, row: DedupRow) {
-        assert_eq!(row.sent / MINUTE, key.minute, "an id is kept in the minute of its first send");
+        assert!(Dedup::takes(key, &row), "{key:?} {row:?}");
         let ids = self.minutes.entry(key.minute).or_default();
         ids.remove(key.hash);
         ids.insert(key.hash, row);
@@ -51,16 +56,87 @@ impl Dedup {
 
     /// Every row in key order.
     pub fn rows(&self, queue: QueueId) -> impl Iterator<Item = Row> {
-        self.minutes.iter().flat_map(move |(&minute, ids)| {
-            let rows = ids.in_order(minute).into_iter();
-            rows.map(move |(hash, row)| Row::Dedup(DedupKey { queue, minute, hash }, row))
-        })
+        let minutes = self.minutes.iter();
+        minutes.flat_map(move |(&minute, ids)| Drain::new(queue, minute, ids.clone()))
+    }
+
+    /// The rows of the first minute, which is forgotten.
+    pub fn drain_first(&mut self, queue: QueueId) -> Option<Drain> {
+        let (minute, ids) = self.minutes.pop_first()?;
+        Some(Drain::new(queue, minute, ids))
+    }
+
+    /// The row at a place or behind it, in no order within a minute; the place is then behind that row. While a
+    /// place is kept nothing else may change.
+    pub fn next(&self, queue: QueueId, place: &mut Place) -> Option<(DedupKey, DedupRow)> {
+        loop {
+            let (minute, ids) = self.minutes.range(place.minute..).next()?;
+            if *minute != place.minute {
+                *place = Place { minute: *minute, ..Place::default() };
+            }
+            match ids.buckets.get(place.bucket) {
+                None => *place = Place { minute: minute + 1, ..Place::default() },
+                Some(bucket) if place.index == bucket.len() => {
+                    (place.bucket, place.index) = (place.bucket + 1, 0);
+                }
+                Some(bucket) => {
+                    let packed = &bucket[place.index];
+                    place.index += 1;
+                    let key = DedupKey { queue, minute: *minute, hash: packed.hash() };
+                    return Some((key, ids.row(*minute, packed)));
+                }
+            }
+        }
+    }
+}
+
+/// A place among the ids of a queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    minute: u64,
+    bucket: usize,
+    index: usize,
+}
+
+/// The ids of one minute in key order. Memory is given back on the way: at a start two views exist for a while.
+#[derive(Debug)]
+pub struct Drain {
+    queue: QueueId,
+    minute: u64,
+    /// Last first.
+    ids: Vec<Packed>,
+    kept: BTreeMap<u128, MessageId>,
+}
+
+/// Ids handed out before their memory is given back.
+const SHRINK: usize = 1 << 16;
+
+impl Drain {
+    fn new(queue: QueueId, minute: u64, from: Minute) -> Drain {
+        let mut ids = Vec::with_capacity(from.count);
+        from.buckets.into_iter().for_each(|bucket| ids.extend(bucket));
+        ids.sort_unstable_by_key(|packed| std::cmp::Reverse(packed.hash()));
+        Drain { queue, minute, ids, kept: from.kept }
+    }
+}
+
+impl Iterator for Drain {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        let packed = self.ids.pop()?;
+        if self.ids.len().is_multiple_of(SHRINK) {
+            self.ids.shrink_to_fit();
+        }
+        let (queue, minute, hash) = (self.queue, self.minute, packed.hash());
+        let row = packed.row(minute, self.kept.get(&hash).copied());
+        Some(Row::Dedup(DedupKey { queue, minute, hash }, row))
     }
 }
 
 /// The ids of one minute: a hash table that grows by one bucket at a time (linear hashing, W. Litwin, 1980), so
 /// that no send pays for all ids before it. The hashes are keyed, so nobody can fill one bucket.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Minute {
     buckets: Vec<Vec<Packed>>,
     count: usize,
@@ -83,13 +159,17 @@ const OFFSET_BITS: u32 = 16;
 
 impl Packed {
     fn new(hash: u128, row: &DedupRow) -> Packed {
-        assert!(row.sequence >> (64 - OFFSET_BITS) == 0, "no queue counts so far");
         let rest = (row.sequence << OFFSET_BITS) | (row.sent % MINUTE);
         Packed { high: (hash >> 64) as u64, low: hash as u64, rest }
     }
 
     fn hash(&self) -> u128 {
         u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    fn row(&self, minute: u64, id: Option<MessageId>) -> DedupRow {
+        let sent = minute * MINUTE + (self.rest & ((1 << OFFSET_BITS) - 1));
+        DedupRow { sequence: self.rest >> OFFSET_BITS, sent, id }
     }
 }
 
@@ -108,9 +188,7 @@ impl Minute {
     }
 
     fn row(&self, minute: u64, packed: &Packed) -> DedupRow {
-        let sent = minute * MINUTE + (packed.rest & ((1 << OFFSET_BITS) - 1));
-        let id = if self.kept.is_empty() { None } else { self.kept.get(&packed.hash()).copied() };
-        DedupRow { sequence: packed.rest >> OFFSET_BITS, sent, id }
+        packed.row(minute, self.kept.get(&packed.hash()).copied())
     }
 
     /// Adds an id that is not there.
@@ -154,13 +232,6 @@ impl Minute {
             self.count -= 1;
             self.kept.remove(&hash);
         }
-    }
-
-    fn in_order(&self, minute: u64) -> Vec<(u128, DedupRow)> {
-        let all = self.buckets.iter().flatten();
-        let mut rows: Vec<_> = all.map(|packed| (packed.hash(), self.row(minute, packed))).collect();
-        rows.sort_unstable_by_key(|(hash, _)| *hash);
-        rows
     }
 }
 
@@ -211,8 +282,14 @@ mod tests {
         }
         let expected: Vec<Row> = map.iter().map(|(key, row)| Row::Dedup(*key, *row)).collect();
         assert_eq!(dedup.rows(queue).collect::<Vec<_>>(), expected);
+        let mut place = Place::default();
+        let visited = std::iter::from_fn(|| dedup.next(queue, &mut place));
+        assert_eq!(visited.collect::<BTreeMap<_, _>>(), map);
         let newest = map.keys().map(|key| (key.hash, *key)).collect::<BTreeMap<_, _>>();
         assert!(newest.iter().all(|(hash, key)| dedup.find(*hash, 600_000) == Some(map[key])));
+        let drained = std::iter::from_fn(|| dedup.drain_first(queue)).flatten();
+        assert_eq!(drained.collect::<Vec<_>>(), expected);
+        assert_eq!(dedup.count(), 0);
     }
 
     #[test]

@@ -12,20 +12,28 @@ use crate::turn::{Turn, settled};
 use crate::{actions::receive_message, transfer};
 
 impl Slot {
-    /// Takes over the small rows that survived, as of `now`; called once, before anything else.
+    /// Takes over the small rows that survived, in any order, as of `now`; called once, before anything else.
     pub fn recover(&mut self, rows: Vec<Row>, now: Millis) {
+        let (queues, rest): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|row| matches!(row, Row::Queue(..)));
+        queues.into_iter().chain(rest).for_each(|row| self.recover_row(row, now));
+        self.recovered(now);
+    }
+
+    /// Takes over one small row that survived. A queue comes before what it holds.
+    pub fn recover_row(&mut self, row: Row, now: Millis) {
+        if let Row::Queue(id, row) = &row {
+            // A recovered queue may hold messages on disk, so `recovered` is never 0.
+            self.queues.insert(*id, Queue::new(row.clone(), &self.settings, now.max(1)));
+        }
+        let Some(queue) = row.key().queue().and_then(|id| self.queues.get_mut(&id)) else { return };
+        queue.apply(&Record::Put(row), 0, now);
+        queue.dirty = false;
+    }
+
+    /// All rows that survived were taken over.
+    pub fn recovered(&mut self, now: Millis) {
         self.now = now;
-        for row in &rows {
-            if let Row::Queue(id, row) = row {
-                // A recovered queue may hold messages on disk, so `recovered` is never 0.
-                self.queues.insert(*id, Queue::new(row.clone(), &self.settings, now.max(1)));
-            }
-        }
-        for row in rows {
-            let Some(queue) = row.key().queue().and_then(|id| self.queues.get_mut(&id)) else { continue };
-            queue.apply(&Record::Put(row), 0, now);
-            queue.dirty = false;
-        }
         for queue in self.queues.values_mut() {
             queue.advance(now);
             queue.next_expiry = now;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use engine::queue::dedup::Dedup;
 use engine::rows::{
     ArrivedKey, ArrivedRow, AttemptKey, AttemptRow, CatalogueRow, Cut, DedupKey, DedupRow, Head, Leaving,
     MessageRow, Origin, QueueRow, TaskKey, TaskRow, TaskStatus, Touched,
@@ -239,6 +240,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn dedup_row(&mut self, key: &DedupKey) -> Result<DedupRow> {
+        let row = DedupRow { sequence: self.number()?, sent: self.number()?, id: self.id()? };
+        if Dedup::takes(key, &row) { Ok(row) } else { Err(Malformed("deduplication id")) }
+    }
+
     /// A row: its kind, its key, its value.
     pub fn row(&mut self) -> Result<Row> {
         Ok(match self.key()? {
@@ -251,10 +257,7 @@ impl<'a> Reader<'a> {
             }
             RowKey::Touched(key) => Row::Touched(key, self.touched()?),
             RowKey::Due(id, second) => Row::Due(id, second, self.small()?),
-            RowKey::Dedup(key) => {
-                let row = DedupRow { sequence: self.number()?, sent: self.number()?, id: self.id()? };
-                Row::Dedup(key, row)
-            }
+            RowKey::Dedup(key) => Row::Dedup(key, self.dedup_row(&key)?),
             RowKey::Attempt(key) => Row::Attempt(key, self.attempt()?),
             RowKey::Arrived(key) => Row::Arrived(key, ArrivedRow { key: self.message_key()? }),
             RowKey::Task(key) => Row::Task(key, self.task()?),

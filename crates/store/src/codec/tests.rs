@@ -57,6 +57,7 @@ pub fn samples() -> Vec<Row> {
     let touched = Touched { receive_count: 2, deadline: 9, nonce: u64::MAX, ..Touched::default() };
     let leaving = |renewed| Touched { leaving: Some(Leaving { target: QueueId(4), renewed }), ..touched };
     let dedup = DedupKey { queue, minute: 28_333_333, hash: 1 << 100 };
+    let sent = dedup.minute * 60_000 + 2;
     let arrived = ArrivedKey { queue, source: KEY };
     vec![
         Row::Catalogue(name(), CatalogueRow::Named(queue_row())),
@@ -69,8 +70,8 @@ pub fn samples() -> Vec<Row> {
         Row::Touched(KEY, leaving(false)),
         Row::Touched(KEY, leaving(true)),
         Row::Due(queue, 1_700_000_000, 12),
-        Row::Dedup(dedup, DedupRow { sequence: 1, sent: 2, id: None }),
-        Row::Dedup(dedup, DedupRow { sequence: 1, sent: 2, id: Some(MessageId(3)) }),
+        Row::Dedup(dedup, DedupRow { sequence: 1, sent, id: None }),
+        Row::Dedup(dedup, DedupRow { sequence: 1, sent, id: Some(MessageId(3)) }),
         Row::Attempt(
             AttemptKey { queue, hash: 5 },
             AttemptRow { received: 6, deadline: 7, messages: vec![(KEY, 8)] },

@@ -225,7 +225,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     fn checkpoint(&mut self) -> Job {
-        let (dedup, minute) = (self.state.small.freeze_dedup(), self.state.now / 60_000);
+        let (dedup, minute) = (self.state.small.dedup.freeze(), self.state.now / 60_000);
         let (position, next) = (self.journal.position(), self.manifest.next_file);
         Job::Checkpoint(Box::new(Checkpoint::new(position, dedup, minute, next, self.disk.block())))
     }
@@ -322,7 +322,7 @@ impl<D: Disk> LogStore<D> {
             Done::Checkpoint { records } => {
                 self.counters.checkpoints += 1;
                 self.counters.in_checkpoint = records;
-                self.state.small.thaw_dedup(true);
+                self.state.small.dedup.thaw(true);
             }
             Done::Merge => self.counters.merges += 1,
         }
@@ -347,7 +347,7 @@ impl<D: Disk> LogStore<D> {
     fn give_up_job(&mut self) {
         let Some(running) = self.job.take() else { return };
         if matches!(running.job, Job::Checkpoint(_)) {
-            self.state.small.thaw_dedup(false);
+            self.state.small.dedup.thaw(false);
         }
         self.remove_unnamed(running.job.next_file(self.manifest.next_file));
     }
@@ -385,7 +385,7 @@ impl<D: Disk> LogStore<D> {
                 Ok(_) => self.committed(commit),
                 Err(Failure::Full) => {
                     if matches!(commit.done, Done::Checkpoint { .. }) {
-                        self.state.small.thaw_dedup(false);
+                        self.state.small.dedup.thaw(false);
                     }
                     self.remove_unnamed(commit.manifest.next_file);
                     self.found_full();

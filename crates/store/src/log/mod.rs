@@ -40,7 +40,7 @@ use engine::ids::Secret;
 use engine::{Ask, Batch, Lsn, Millis, Record, Row};
 
 use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
-use crate::{Event, Room, Stats, Store, Token, UNDURABLE_BYTES};
+use crate::{Event, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
 use background::{Commit, Counters, Frozen, Running};
 use blocks::{Blocks, Stop, Waiter};
 use journal::{File, Journal};
@@ -97,7 +97,7 @@ pub struct Opened<D> {
     /// The directory's secret: the fresh one if it was new.
     pub secret: Secret,
     /// The small rows, last value each, in key order.
-    pub rows: Vec<Row>,
+    pub rows: Survivors,
     /// The latest time the directory knows, ms: the clock must not run behind it.
     pub now: Millis,
     /// What was found.
@@ -181,8 +181,7 @@ impl<D: Disk> LogStore<D> {
         // Nothing was changed so far, so that a directory that is refused is left as it was found.
         write_manifest(&mut files, &manifest)?;
         open::remove_unnamed(&mut files, &manifest, &listed, &mut report)?;
-        let rows: Vec<Row> = state.small.rows().collect();
-        state.small.keep_dedup(options.keep_dedup, &rows);
+        let rows = state.hand_over(options.keep_dedup);
         let (now, secret) = (state.now, Secret(manifest.secret));
         resume.drop_odd_spares(&mut files, options.journal_file)?;
         let journal = Journal::new(disk.block(), resume);

@@ -72,8 +72,8 @@ pub fn repair<D: Disk>(
     repair_journal(&mut files, &mut manifest, &listed, &mut repaired)?;
     write_manifest(&mut files, &manifest)?;
     let opened = LogStore::open(disk, options, Secret(manifest.secret))?;
-    let mut store = opened.store;
-    recount(&mut store, &opened.rows, &mut repaired, &mut pause);
+    let (mut store, rows) = (opened.store, opened.rows);
+    recount(&mut store, rows, &mut repaired, &mut pause);
     Ok(repaired)
 }
 
@@ -198,7 +198,7 @@ fn repair_journal<D: Disk>(
 /// Sets the queues' counts right and drops what is said of messages that are gone.
 fn recount<D: Disk>(
     store: &mut LogStore<D>,
-    rows: &[Row],
+    rows: impl Iterator<Item = Row>,
     repaired: &mut Repaired,
     pause: &mut impl FnMut(),
 ) {
@@ -206,8 +206,8 @@ fn recount<D: Disk>(
     let mut touched: BTreeMap<QueueId, BTreeSet<MessageKey>> = BTreeMap::new();
     for row in rows {
         match row {
-            Row::Head(queue, head) => drop(heads.insert(*queue, *head)),
-            Row::Touched(key, _) => drop(touched.entry(key.queue).or_default().insert(*key)),
+            Row::Head(queue, head) => drop(heads.insert(queue, head)),
+            Row::Touched(key, _) => drop(touched.entry(key.queue).or_default().insert(key)),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@ use crate::codec::Logged;
 use crate::disk::Disk;
 use crate::layer::Layer;
 use crate::rows::SmallRows;
+use crate::survivors::Survivors;
 use crate::table::Entry;
 
 use super::manifest::Manifest;
@@ -32,7 +33,7 @@ impl State {
     /// Before anything is read.
     pub fn new(manifest: &Manifest) -> State {
         let mut small = SmallRows::default();
-        small.keep_dedup(true, &[]);
+        small.dedup.keep_all();
         State {
             small,
             active: Layer::default(),
@@ -59,10 +60,20 @@ impl State {
         }
         for file in &manifest.dedup {
             let small = &mut self.small;
-            open::read_rows(files, file, report, |logged| small.put_older_dedup(&logged.record))?;
+            open::read_rows(files, file, report, |logged| small.dedup.put_older(&logged.record))?;
         }
         self.small.forget(self.now);
         Ok(())
+    }
+
+    /// The small rows, for the views to be built from.
+    pub fn hand_over(&mut self, keep_dedup: bool) -> Survivors {
+        let kept = keep_dedup.then(|| self.small.dedup.clone());
+        let rows = self.small.hand_over();
+        if let Some(kept) = kept {
+            self.small.dedup = kept;
+        }
+        rows
     }
 
     /// Applies a record.

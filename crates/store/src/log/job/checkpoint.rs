@@ -3,16 +3,15 @@
 //! name what they spare, so replaying those records over the file gives the rows as they were.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use engine::rows::DedupKey;
-use engine::{Lsn, Record, Row, RowKey};
+use engine::queue::dedup::Place;
+use engine::{Lsn, QueueId, Record, Row, RowKey};
 
+use crate::dedup::FrozenDedup;
 use crate::disk::Op;
 use crate::log::journal::Position;
 use crate::log::rowfile::{RowFile, Writer, file_name};
-use crate::rows::FrozenDedup;
 
 use super::{Next, View};
 
@@ -32,7 +31,7 @@ pub struct Checkpoint {
     writer: Option<Writer>,
     after: Option<RowKey>,
     gone: usize,
-    put: Bound<DedupKey>,
+    put: (QueueId, Place),
     stage: Stage,
     ready: VecDeque<Op>,
     next_file: u64,
@@ -66,7 +65,7 @@ impl Checkpoint {
             writer: Some(Writer::new(next_file, block)),
             after: None,
             gone: 0,
-            put: Bound::Unbounded,
+            put: Default::default(),
             stage: Stage::Rows,
             ready: VecDeque::new(),
             next_file: next_file + 1,
@@ -97,7 +96,7 @@ impl Checkpoint {
     fn add_rows(&mut self, view: &View<'_>) {
         let mut writer = self.writer.take().expect("there is one in this stage");
         let after = self.after.take();
-        for row in view.small.rows_after(after.as_ref(), false) {
+        for row in view.small.rows_after(after.as_ref()) {
             if writer.is_full() {
                 self.write(&mut writer, false);
                 self.writer = Some(writer);
@@ -128,15 +127,14 @@ impl Checkpoint {
                 self.gone += 1;
                 continue;
             }
-            let Some((key, row)) = self.frozen.put.range((self.put, Bound::Unbounded)).next() else {
+            let Some((key, row)) = self.frozen.put.next(&mut self.put) else {
                 self.write(&mut writer, true);
                 self.dedup = Some(writer.file);
                 self.stage = Stage::Wait;
                 return;
             };
             writer.file.last_minute = writer.file.last_minute.max(key.minute);
-            writer.add(&Record::Put(Row::Dedup(*key, *row)));
-            self.put = Bound::Excluded(*key);
+            writer.add(&Record::Put(Row::Dedup(key, row)));
         }
         self.write(&mut writer, false);
         self.writer = Some(writer);

@@ -49,7 +49,7 @@ fn found(disk: TestDisk, model: &Model) -> Result<bool, String> {
         Err(_) => return Ok(true),
     };
     let mut store = opened.store;
-    if opened.rows != model.small.rows().collect::<Vec<_>>() {
+    if !opened.rows.eq(model.small.rows()) {
         return Err("small rows".into());
     }
     let mut damaged = false;

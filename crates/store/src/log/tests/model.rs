@@ -39,7 +39,7 @@ pub struct Model {
 impl Model {
     pub fn of(batches: &[Batch]) -> Model {
         let mut model = Model::default();
-        model.small.keep_dedup(true, &[]);
+        model.small.dedup.keep_all();
         for (index, batch) in batches.iter().enumerate() {
             for record in &batch.records {
                 apply(&mut model.small, &mut model.table, record.clone(), index as u64 + 1);
