@@ -192,7 +192,7 @@ pub fn bitmap(data: &[u8]) {
     if let Ok(bits) = bitmap::decode(&data, segment, count) {
         accepted();
         assert_eq!(bitmap::encode(segment, &bits), data);
-        let shown = (0..words as u64 * 64).filter(|ordinal| bits.get(*ordinal)).count() as u64;
+        let shown = (0..count).filter(|ordinal| bits.get(*ordinal)).count() as u64;
         assert_eq!((shown, bits.ones()), (u64::from(ones), u64::from(ones)));
     }
 }

@@ -41,7 +41,9 @@ pub fn decode(bytes: &[u8], segment: u64, count: u64) -> Result<Bits, &'static s
     let words: Vec<u64> =
         words.chunks_exact(8).map(|word| word.try_into().map(u64::from_le_bytes).unwrap_or(0)).collect();
     let bits = Bits::from_words(words);
-    let fits = bits.words().len() as u64 == count.div_ceil(64) && bits.ones() == word(16);
+    // Behind the last message of the last word there is nothing to delete.
+    let beyond = bits.words().last().is_some_and(|last| count % 64 != 0 && last >> (count % 64) != 0);
+    let fits = bits.words().len() as u64 == count.div_ceil(64) && bits.ones() == word(16) && !beyond;
     if fits { Ok(bits) } else { Err("size") }
 }
 
@@ -64,6 +66,18 @@ mod tests {
             let mut wrong = bytes.clone();
             wrong[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(&wrong, 7, 130).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn no_message_behind_the_last_is_deleted() {
+        for ordinal in [130, 131, 191] {
+            let mut bits = Bits::new(192);
+            bits.set(ordinal);
+            let bytes = encode(7, &bits);
+            assert_eq!(decode(&bytes, 7, 130), Err("size"));
+            assert_eq!(decode(&bytes, 7, ordinal), Err("size"));
+            assert_eq!(decode(&bytes, 7, ordinal + 1), Ok(bits));
         }
     }
 }
