@@ -111,6 +111,8 @@ pub struct Node<S: Store> {
     batch_weighed: usize,
     /// As of the last append or event.
     room: Room,
+    /// When the store is to look for space, ms; sends are refused for want of it.
+    look_at: Option<Millis>,
     durable: Lsn,
 
     held: Held,
@@ -184,7 +186,8 @@ impl<S: Store> Node<S> {
         let leftover = leftover.then_some(self.now);
         let slots = self.slots.iter().filter_map(Slot::next_deadline).min();
         let crowd = self.crowded.front().map(|first| first.arrived + turn::PATIENCE);
-        [leftover, slots, crowd, self.waiters.next_deadline(), Some(self.now + turn::HEARTBEAT)]
+        let heartbeat = Some(self.now + turn::HEARTBEAT);
+        [leftover, slots, crowd, self.waiters.next_deadline(), self.look_at, heartbeat]
             .into_iter()
             .flatten()
             .min()

@@ -15,6 +15,8 @@ use crate::{Input, Node, Output, RequestId};
 pub(crate) const PATIENCE: Millis = SECOND;
 /// A step is taken at least this often, ms, so that a jump of the clock is told from an idle time.
 pub(crate) const HEARTBEAT: Millis = 30 * SECOND;
+/// While sends are refused for want of space, the store looks for some this often, ms.
+const LOOK_FOR_SPACE: Millis = SECOND;
 /// A step in which this many rounds always brought something new leaves the rest to the next step.
 const ROUNDS: usize = 32;
 /// Likewise for deliveries and other things that are due.
@@ -103,8 +105,19 @@ impl<S: Store> Node<S> {
                 }
             }
         }
+        self.look_for_space();
         self.room = self.store.room();
         any
+    }
+
+    /// Space that others free is found without anything being appended.
+    fn look_for_space(&mut self) {
+        if !self.store.room().sends_refused {
+            self.look_at = None;
+        } else if self.look_at.is_none_or(|at| at <= self.now) {
+            self.look_at = Some(self.now + LOOK_FOR_SPACE);
+            self.store.look_for_space();
+        }
     }
 
     fn turn(&mut self, inputs: &mut std::vec::IntoIter<Input>, dues: &mut usize) {

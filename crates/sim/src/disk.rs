@@ -131,6 +131,8 @@ impl SimDisk {
         platter.options.faults = FaultSet::NONE;
         platter.options.latency.1 = platter.options.latency.0;
         platter.capacity = None;
+        let soon = platter.now + platter.options.latency.0;
+        platter.flights.iter_mut().for_each(|flight| flight.due = flight.due.min(soon));
     }
 
     /// Reads do not fail any more.

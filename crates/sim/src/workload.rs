@@ -116,7 +116,8 @@ impl Workload {
         Some(Call::Send { queue, messages, batch })
     }
 
-    fn send(&mut self, model: &mut Model, queue: QueueAt) -> Call {
+    /// Draws a send to this queue.
+    pub fn send(&mut self, model: &mut Model, queue: QueueAt) -> Call {
         let batch = self.rng.one_in(3);
         let count = if batch { self.rng.between(1, 10) } else { 1 };
         let group = self.group(model, queue);

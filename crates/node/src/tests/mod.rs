@@ -25,6 +25,8 @@ pub(crate) struct TestStore {
     inner: MemoryStore,
     pub stalled: bool,
     pub sends_refused: bool,
+    /// How often the store was asked to look for space.
+    pub looked: u32,
     pub no_room: bool,
     pub stopped: bool,
     /// Answers loads as lying in damaged bytes.
@@ -39,6 +41,7 @@ impl TestStore {
             inner,
             stalled: false,
             sends_refused: false,
+            looked: 0,
             no_room: false,
             stopped: false,
             damaged: false,
@@ -88,6 +91,10 @@ impl Store for TestStore {
             }
             event => Some(event),
         }
+    }
+
+    fn look_for_space(&mut self) {
+        self.looked += 1;
     }
 
     fn is_quiet(&self) -> bool {

@@ -73,6 +73,23 @@ fn a_full_disk_refuses_sends_and_nothing_else() {
 }
 
 #[test]
+fn a_full_disk_is_looked_at_every_second_though_nothing_comes_in() {
+    let mut world = World::new(1);
+    world.create("jobs");
+    world.node.store_mut().sends_refused = true;
+    world.pass(1);
+    assert_eq!(world.node.store().looked, 1);
+    assert_eq!(world.node.next_deadline(), Some(world.now + 1_000));
+    world.pass(999);
+    assert_eq!(world.node.store().looked, 1);
+    world.pass(1);
+    assert_eq!(world.node.store().looked, 2);
+    world.node.store_mut().sends_refused = false;
+    world.pass(1);
+    assert_ne!(world.node.next_deadline(), Some(world.now + 999));
+}
+
+#[test]
 fn damage_is_told_and_answered_as_an_internal_failure() {
     let mut world = World::new(1);
     world.create("jobs");

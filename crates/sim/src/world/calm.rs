@@ -61,6 +61,7 @@ impl World {
             self.call(Call::Locate { queue })?;
         }
         let there: Vec<QueueAt> = all.filter(|&at| self.model.queues[at].exists == Exists::Yes).collect();
+        self.send_again(&there)?;
         let (mut idle, mut empty) = (0, 0);
         for _ in 0..ROUNDS {
             let mut any = false;
@@ -92,6 +93,16 @@ impl World {
             self.pass(wait * 1_000)?;
         }
         Err("it does not drain".into())
+    }
+
+    /// Where the disk has room, sends are taken: two seconds later at the latest.
+    fn send_again(&mut self, there: &[QueueAt]) -> Result<(), Violation> {
+        self.pass(2_000_000)?;
+        for &queue in there {
+            let call = self.workload.send(&mut self.model, queue);
+            self.call(call)?;
+        }
+        Ok(())
     }
 
     /// Receives and deletes what can be had now; whether there was anything.

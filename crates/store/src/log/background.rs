@@ -193,7 +193,10 @@ impl<D: Disk> LogStore<D> {
             || self.is_worth_flushing()
         {
             self.flush()
-        } else if unchecked_bytes >= bytes || unchecked >= records {
+        } else if unchecked_bytes >= bytes
+            || unchecked >= records
+            || self.frees_journal_files(&self.manifest.small)
+        {
             self.checkpoint()
         } else if self.may_merge {
             let Some(merge) = self.merge() else {
@@ -336,7 +339,7 @@ impl<D: Disk> LogStore<D> {
         self.segments = Arc::new(segments);
         for (file, _) in before.files() {
             if file.kind != crate::disk::FileKind::Segment && !kept.contains(&file) {
-                self.disk.submit(Op::Remove { file });
+                self.remove(file);
             }
         }
         let from = self.manifest.journal();
@@ -356,7 +359,7 @@ impl<D: Disk> LogStore<D> {
     fn remove_unnamed(&mut self, next_file: u64) {
         for number in self.manifest.next_file..next_file {
             for file in [segment::file_name(number), rowfile::file_name(number), bitmap::file_name(number)] {
-                self.disk.submit(Op::Remove { file });
+                self.remove(file);
             }
         }
         self.manifest.next_file = next_file;
@@ -379,6 +382,9 @@ impl<D: Disk> LogStore<D> {
                 self.lacks_file = false;
             }
             return;
+        }
+        if self.removing.remove(&ticket) {
+            return self.ask_free_if_short();
         }
         if let Some((_, commit)) = self.commit.take_if(|(replacing, _)| *replacing == ticket) {
             return match result {

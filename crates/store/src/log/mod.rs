@@ -33,7 +33,7 @@ pub use open::{CutTail, OpenError, Report};
 pub use repair::{Repaired, repair};
 pub use snapshot::{Reader, Snapshot};
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use engine::ids::Secret;
@@ -136,6 +136,8 @@ pub struct LogStore<D> {
     buried: Vec<Arc<crate::layer::Layer>>,
     free: Option<u64>,
     asking_free: Option<Ticket>,
+    /// Files on their way out: each may make room.
+    removing: BTreeSet<Ticket>,
     /// A job found the disk full: none is begun before there is space.
     lacks_space: bool,
     /// There was no space for another journal file.
@@ -223,6 +225,7 @@ impl<D: Disk> LogStore<D> {
             buried: Vec::new(),
             free: None,
             asking_free: None,
+            removing: BTreeSet::new(),
             lacks_space: false,
             lacks_file: false,
             may_merge: true,
@@ -399,6 +402,12 @@ impl<D: Disk> Store for LogStore<D> {
             self.journal.seal(&mut self.disk);
             self.ask_free_if_short();
             self.flush_if_it_frees();
+        }
+    }
+
+    fn look_for_space(&mut self) {
+        if !self.failed {
+            self.ask_free_if_short();
         }
     }
 

@@ -6,7 +6,7 @@ use crate::Stats;
 use crate::disk::{Disk, FileName, Op};
 
 use super::LogStore;
-use super::journal::File;
+use super::journal::{File, Position};
 use super::segment::{Segment, Span};
 
 /// Bytes a job may write for each byte of the journal, while that is busy.
@@ -66,6 +66,17 @@ impl<D: Disk> LogStore<D> {
         self.wants_flush |= gone > 0 && (gone > 100_000 || gone * 2 >= live);
     }
 
+    /// Removes a file.
+    pub(super) fn remove(&mut self, file: FileName) {
+        let ticket = self.disk.submit(Op::Remove { file });
+        self.removing.insert(ticket);
+    }
+
+    /// Whether journal files before the current one wait for a job that ends at `done`, and their space is wanted.
+    pub(super) fn frees_journal_files(&self, done: &Position) -> bool {
+        self.lacks_reserve() && done.file < self.journal.position().file
+    }
+
     /// Whether a flush is due because of what it frees.
     pub(super) fn is_worth_flushing(&mut self) -> bool {
         if self.state.active.take_cut() {
@@ -78,6 +89,7 @@ impl<D: Disk> LogStore<D> {
         }
         // Under want of space every thousand deletions may empty a segment.
         std::mem::take(&mut self.wants_flush)
+            || self.frees_journal_files(&self.manifest.messages)
             || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000)
     }
 
@@ -92,14 +104,15 @@ impl<D: Disk> LogStore<D> {
         if self.creating.is_some() {
             return;
         }
+        let kept = if self.lacks_reserve() { 1 } else { SPARES };
         if let Some(file) = self.retired.pop_front() {
             let fits = file.size == self.options.journal_file && file.size >= self.journal.wanted_size();
-            if fits && self.journal.spares() < SPARES {
+            if fits && self.journal.spares() < kept {
                 let to = File { number: self.journal.next_file_number(), size: file.size };
                 let ticket = self.disk.submit(Op::Rename { from: file.name(), to: to.name() });
                 self.creating = Some((ticket, to));
             } else {
-                self.disk.submit(Op::Remove { file: file.name() });
+                self.remove(file.name());
             }
         } else if self.journal.spares() == 0 && !self.lacks_file {
             let size = self.options.journal_file.max(self.journal.wanted_size());
@@ -128,7 +141,7 @@ impl<D: Disk> LogStore<D> {
             }
             let file = *self.doomed.swap_remove(at);
             self.blocks.cache.forget(file.number);
-            self.disk.submit(Op::Remove { file });
+            self.remove(file);
         }
     }
 

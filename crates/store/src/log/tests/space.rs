@@ -58,6 +58,76 @@ fn a_full_disk_refuses_sends_drains_and_recovers() {
     assert!(segments <= 1, "a drained queue keeps no segments");
 }
 
+/// As the defaults are to each other, on a disk a little larger than the least that serves.
+fn scaled() -> (Options, u64) {
+    let options = Options {
+        journal_file: 32 << 10,
+        first_journal_file: 8 << 10,
+        table: 24 << 10,
+        recovery_bytes: 128 << 10,
+        recovery_records: 1_000_000,
+        segment: 32 << 10,
+        reserve: 112 << 10,
+        ..tiny()
+    };
+    (options, 256 << 10)
+}
+
+fn append_all(store: &mut LogStore<TestDisk>, records: Vec<Record>) {
+    store.append(Batch { now: 0, records });
+    let events = settle(store);
+    assert!(!events.iter().any(|event| matches!(event, Event::Stopped(_))), "{events:?}");
+}
+
+/// A disk on which the journal has most of the space: once all is deleted its files are given back, and sends are
+/// taken again without anything else being appended.
+#[test]
+fn a_drained_store_gives_back_journal_files() {
+    let (options, capacity) = scaled();
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).unwrap().store;
+    store.disk.content.borrow_mut().capacity = Some(capacity);
+    let mut next = 0;
+    for round in 0..4 {
+        let first = next;
+        while !store.room().sends_refused {
+            append_all(&mut store, vec![message(next)]);
+            next += 1;
+            assert!(next - first < 2_000, "the disk is far larger than told");
+        }
+        assert!(next - first > 20, "round {round}: {first} to {next}");
+        for sequence in first..next {
+            append_all(&mut store, vec![delete(sequence)]);
+        }
+        store.idle();
+        settle(&mut store);
+        store.look_for_space();
+        settle(&mut store);
+        assert!(!store.room().sends_refused, "round {round}: {:?}", store.stats());
+    }
+}
+
+/// Somebody else takes the last byte, so that there is no next journal file, and gives it back.
+#[test]
+fn space_that_others_free_is_found() {
+    let (options, capacity) = scaled();
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).unwrap().store;
+    append_all(&mut store, vec![message(0)]);
+    store.disk.content.borrow_mut().capacity = Some(0);
+    for sequence in 1..100 {
+        append_all(&mut store, vec![message(sequence)]);
+    }
+    assert!(
+        store.room().sends_refused && !store.is_quiet(),
+        "the journal has a next file: {:?}",
+        store.stats()
+    );
+    store.disk.content.borrow_mut().capacity = Some(4 * capacity);
+    assert_eq!(settle(&mut store), []);
+    store.look_for_space();
+    assert!(settle(&mut store).contains(&Event::Durable(100)));
+    assert!(!store.room().sends_refused);
+}
+
 /// With no byte left for any job, deletions are still taken and nothing durable is lost.
 #[test]
 fn without_any_space_nothing_is_lost() {
