@@ -42,7 +42,8 @@ pub fn decode(bytes: &[u8], segment: u64, count: u64) -> Result<Bits, &'static s
         words.chunks_exact(8).map(|word| word.try_into().map(u64::from_le_bytes).unwrap_or(0)).collect();
     let bits = Bits::from_words(words);
     // Behind the last message of the last word there is nothing to delete.
-    let beyond = bits.words().last().is_some_and(|last| count % 64 != 0 && last >> (count % 64) != 0);
+    let used = count % 64;
+    let beyond = used != 0 && bits.words().last().is_some_and(|last| last >> used != 0);
     let fits = bits.words().len() as u64 == count.div_ceil(64) && bits.ones() == word(16) && !beyond;
     if fits { Ok(bits) } else { Err("size") }
 }
