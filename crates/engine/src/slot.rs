@@ -204,6 +204,11 @@ impl Slot {
         rows
     }
 
+    /// Law 3, of every queue. An error says what is wrong; otherwise how many messages were looked at.
+    pub fn check_places(&self) -> Result<usize, String> {
+        self.queues.values().map(Queue::check_places).sum()
+    }
+
     /// The queues it holds, brought up to `now`.
     pub fn queues(&mut self, now: Millis) -> impl Iterator<Item = &Queue> {
         self.now = self.now.max(now);

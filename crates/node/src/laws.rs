@@ -1,4 +1,5 @@
-//! Law 1, checked: the view that a restart would rebuild equals the live one.
+//! Laws 1 and 3, checked: the view that a restart would rebuild equals the live one, and each live message is in
+//! one place.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -12,9 +13,16 @@ use crate::Node;
 const REBUILT: usize = 8;
 
 impl<S: Store> Node<S> {
-    /// Compares the view that the store's small rows rebuild with the live one, between steps. Returns how many
-    /// rows it had to look at for that; the text of an error names the first row that differs.
+    /// Checks Laws 1 and 3, between steps. Returns how many rows it had to look at for that; the text of an error
+    /// says what is wrong.
     pub fn check_laws(&self) -> Result<usize, String> {
+        let places: Result<usize, String> = self.slots.iter().map(Slot::check_places).sum();
+        Ok(self.check_view()? + places?)
+    }
+
+    /// Compares the view that the store's small rows rebuild with the live one. The text of an error names the
+    /// first row that differs.
+    fn check_view(&self) -> Result<usize, String> {
         let stored = self.store.small_rows();
         let print = fingerprint(stored.iter());
         if print == fingerprint(self.live_rows()) {

@@ -135,6 +135,9 @@ pub struct Node<S: Store> {
     repaired: bool,
     draining: bool,
     dead: bool,
+    /// The batch after which the laws are checked again.
+    #[cfg(debug_assertions)]
+    next_check: u64,
 }
 
 /// What the node remembers of a request until its reply.

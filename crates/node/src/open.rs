@@ -62,6 +62,8 @@ impl<S: Store> Node<S> {
             repaired: false,
             draining: false,
             dead: false,
+            #[cfg(debug_assertions)]
+            next_check: 0,
         };
         node.recover(rows);
         node

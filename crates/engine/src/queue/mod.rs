@@ -374,6 +374,24 @@ impl Queue {
             .min()
     }
 
+    /// Law 3, as far as memory tells: no message is in two places, and where all of them are in memory there are as
+    /// many as the head counts. An error says what is wrong; otherwise how many messages were looked at.
+    pub fn check_places(&self) -> Result<usize, String> {
+        let looks = self.window.check_places(&self.lanes, |key| self.touched.get(key).is_some())?;
+        // What falls due later lies at or after the delayed cursor.
+        let delayed = !self.is_fifo() && self.due.rows().next().is_some();
+        let untouched = self.window.all_untouched(&self.lanes).filter(|_| !delayed);
+        let found = untouched.map(|untouched| (untouched + self.touched.count()) as u64);
+        match found.filter(|found| *found != self.head.live) {
+            Some(found) => Err(format!(
+                "Law 3: {:?} has {} live messages, {found} in a place",
+                self.id(),
+                self.head.live
+            )),
+            None => Ok(looks),
+        }
+    }
+
     /// The small rows of the view, in key order.
     pub fn small_rows(&self) -> Vec<Row> {
         let id = self.id();

@@ -4,6 +4,7 @@
 //! parked lane at or after its key, or at or after a cursor.
 
 mod pages;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 
