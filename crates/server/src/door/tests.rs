@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc;
 use std::thread;
 
@@ -223,4 +223,62 @@ fn nothing_is_left_in_the_inbox() {
     assert_eq!(answered.load(Ordering::Relaxed), threads * each);
     assert_eq!(lock(&seen).answered, threads * each);
     assert_eq!(lock(&seen).undone, 0);
+}
+
+/// Answers come from disk threads, turns after the request; clients hang up before, between and after. Each answer
+/// is seen or undone, once, and nothing is left anywhere.
+#[test]
+fn every_answer_is_seen_or_undone() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runs");
+    let (door, seen) = door(3);
+    let runner = door.clone();
+    runtime.spawn(async move { runner.run_when_scheduled().await });
+    let (threads, each) = (6, 1_000);
+    let (stop, taken) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let disks: Vec<_> = (0..2)
+        .map(|_| {
+            let (door, stop) = (door.clone(), stop.clone());
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    door.completed();
+                    thread::yield_now();
+                }
+            })
+        })
+        .collect();
+    let clients: Vec<_> = (0..threads)
+        .map(|_| {
+            let (door, taken, handle) = (door.clone(), taken.clone(), runtime.handle().clone());
+            thread::spawn(move || {
+                for i in 0..each {
+                    let pending = ask(&door);
+                    // It may hang up at once, or a little later, or read a reply and not write it.
+                    let patience = Duration::from_micros(if i % 7 == 0 { i % 50 } else { 20_000_000 });
+                    let answer = handle.block_on(async { tokio::time::timeout(patience, pending).await });
+                    let Ok(answer) = answer else {
+                        assert_eq!(i % 7, 0, "a lost wake-up");
+                        continue;
+                    };
+                    let (_, mut unseen) = answer.expect("answered");
+                    if i % 5 != 0 {
+                        unseen.seen();
+                        taken.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().expect("no panic"));
+    stop.store(true, Ordering::Relaxed);
+    disks.into_iter().for_each(|disk| disk.join().expect("no panic"));
+    let end = clock::instant() + Duration::from_secs(20);
+    let total = threads * each as usize;
+    while lock(&seen).undone + taken.load(Ordering::Relaxed) < total && clock::instant() < end {
+        door.completed();
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(lock(&seen).answered, total);
+    assert_eq!(lock(&seen).undone + taken.load(Ordering::Relaxed), total);
+    assert!(lock(&door.desk).waiting.is_empty() && lock(&door.inbox).is_empty());
 }
