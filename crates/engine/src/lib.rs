@@ -9,6 +9,7 @@ pub mod attributes;
 pub mod batch;
 pub mod catalogue;
 pub mod command;
+pub mod counts;
 pub mod errors;
 pub mod handle;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod turn;
 
 pub use actions::Action;
 pub use asks::{Ask, Found, Page};
+pub use counts::{Count, Counts};
 pub use errors::{Code, Error};
 pub use ids::{Entropy, Lane, Lsn, MessageId, MessageKey, Millis, QueueId, QueueName, Secret};
 pub use reply::Reply;

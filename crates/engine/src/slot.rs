@@ -12,6 +12,7 @@ use crate::actions::{
 use crate::attributes::Counters;
 use crate::catalogue::Catalogue;
 use crate::command::{Command, Decision, Done, Facts, LoadId, Moment, Settings, Wish};
+use crate::counts::{Count, Counts};
 use crate::errors::{Code, Error};
 use crate::ids::{Lsn, MessageKey, Millis, QueueId, Secret};
 use crate::queue::Queue;
@@ -52,6 +53,7 @@ pub struct Slot {
     holding: BTreeSet<QueueId>,
     /// The queue whose window was given up last.
     evicted: QueueId,
+    counts: Counts,
 }
 
 /// What a load is for.
@@ -85,6 +87,7 @@ impl Slot {
             window_bytes: 0,
             holding: BTreeSet::new(),
             evicted: QueueId(0),
+            counts: Counts::default(),
         }
     }
 
@@ -134,6 +137,7 @@ impl Slot {
             catalogue,
             facts,
             batch,
+            counts: &mut self.counts,
         };
         let decision = decide(queue, &mut turn, command, running);
         self.settle(id);
@@ -190,6 +194,11 @@ impl Slot {
             true => self.timers.first().map(|(at, _)| *at),
             false => Some(self.now),
         }
+    }
+
+    /// What happened since it was made.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// The small rows of the view, queue by queue: what a restart must find (Law 1).
@@ -280,6 +289,7 @@ impl Slot {
                 continue;
             }
             queue.window.evict(&mut queue.lanes);
+            self.counts.add(Count::Evicted);
             self.holding.remove(&id);
             let bytes = queue.window.bytes();
             self.window_bytes =

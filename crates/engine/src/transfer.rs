@@ -6,6 +6,7 @@
 use crate::actions::send_message;
 use crate::asks::Page;
 use crate::command::{Decision, Internal, Moved};
+use crate::counts::Count;
 use crate::ids::{MessageKey, QueueId, Secret};
 use crate::limits::MINUTE;
 use crate::queue::Queue;
@@ -56,7 +57,9 @@ fn pack_one(queue: &Queue, secret: &Secret, source: MessageKey, touched: Touched
 pub fn arrive(queue: &mut Queue, turn: &mut Turn, messages: &[Moved]) -> Decision {
     for moved in messages {
         let arrived = ArrivedKey { queue: queue.id(), source: moved.source };
-        if !queue.arrived.contains_key(&arrived) {
+        if queue.arrived.contains_key(&arrived) {
+            turn.counts.add(Count::ArrivedAgain);
+        } else {
             take_in(queue, turn, arrived, moved);
         }
     }
@@ -90,6 +93,10 @@ fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Move
             ..kept
         },
     };
+    turn.counts.add(if moved.renewed { Count::ArrivedByTask } else { Count::ArrivedAsDeadLetter });
+    if queue.window.is_loading() {
+        turn.counts.add(Count::ArrivedMeanwhile);
+    }
     let (sent, id) = (row.sent, row.id);
     turn.emit(queue, Record::Put(Row::Message(key, row, moved.blob.clone())));
     if let Some(record) = queue.enter_due(&key, sent) {
@@ -119,6 +126,10 @@ fn remember_id(
 pub fn depart(queue: &mut Queue, turn: &mut Turn, target: QueueId, keys: &[MessageKey]) -> Decision {
     for key in keys.iter().filter(|key| is_leaving(queue, key)).copied().collect::<Vec<_>>() {
         turn.emit(queue, Record::Delete(RowKey::Message(key)));
+        turn.counts.add(Count::Departed);
+        if queue.window.is_loading() {
+            turn.counts.add(Count::DepartedMeanwhile);
+        }
     }
     settled(queue.last_lsn, vec![Internal::Forget { target, keys: keys.to_vec() }])
 }
@@ -129,6 +140,7 @@ pub fn withdraw(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Deci
         let Some(touched) = queue.touched.get(&key).copied() else { continue };
         let row = Touched { leaving: None, deadline: touched.deadline.min(turn.now), ..touched };
         turn.emit(queue, Record::Put(Row::Touched(key, row)));
+        turn.counts.add(Count::Withdrawn);
     }
     settled(queue.last_lsn, Vec::new())
 }
@@ -147,6 +159,7 @@ pub fn forget(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Decisi
         let arrived = ArrivedKey { queue: queue.id(), source: *source };
         if queue.arrived.contains_key(&arrived) {
             turn.emit(queue, Record::Delete(RowKey::Arrived(arrived)));
+            turn.counts.add(Count::Forgotten);
         }
     }
     settled(queue.last_lsn, Vec::new())

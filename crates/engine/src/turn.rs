@@ -2,6 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::command::{Answer, Decision, Done, Facts, Internal, Settings, Undo};
+use crate::counts::Counts;
 use crate::errors::Error;
 use crate::ids::{Entropy, Lsn, Millis, Secret};
 use crate::queue::Queue;
@@ -26,6 +27,8 @@ pub struct Turn<'a> {
     pub facts: &'a Facts,
     /// What changes.
     pub batch: &'a mut Batch,
+    /// What happens.
+    pub counts: &'a mut Counts,
 }
 
 impl Turn<'_> {

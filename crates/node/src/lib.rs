@@ -27,7 +27,7 @@ use engine::catalogue::Catalogue;
 use engine::command::{Settings, Undo};
 use engine::rows::Batch;
 use engine::slot::Slot;
-use engine::{Entropy, Error, Lsn, Millis, QueueId, Reply, Request, Secret};
+use engine::{Counts, Entropy, Error, Lsn, Millis, QueueId, Reply, Request, Secret};
 use store::{Room, Store};
 
 use crate::held::{Due, Flows, Held};
@@ -130,6 +130,7 @@ pub struct Node<S: Store> {
 
     outputs: Vec<Output>,
     counters: Counters,
+    counts: Counts,
     /// The last step ended before nothing more happened.
     unfinished: bool,
     repaired: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::command::{Facts, LoadId, Wish};
 use engine::rows::Cut;
-use engine::{Ask, Lsn, MessageKey, Page, Record, RowKey};
+use engine::{Ask, Count, Counts, Lsn, MessageKey, Page, Record, RowKey};
 use store::{Store, Token};
 
 use crate::held::Due;
@@ -38,6 +38,7 @@ pub(crate) struct Loads {
     /// Parked requests, those included whose pages have come and that are not decided yet.
     undecided: usize,
     removed: Removed,
+    counts: Counts,
 }
 
 /// What was removed while requests are parked, with when: their pages may be older.
@@ -62,9 +63,13 @@ impl Removed {
         }
     }
 
-    fn takes(&self, key: &MessageKey, since: Lsn) -> bool {
-        self.keys.get(key).is_some_and(|lsn| *lsn > since)
-            || self.cuts.iter().any(|(lsn, cut)| *lsn > since && cut.takes(key))
+    /// How this message was removed after `since`, if it was.
+    fn takes(&self, key: &MessageKey, since: Lsn) -> Option<Count> {
+        if self.keys.get(key).is_some_and(|lsn| *lsn > since) {
+            return Some(Count::FilteredFactDeleted);
+        }
+        let cut = self.cuts.iter().any(|(lsn, cut)| *lsn > since && cut.takes(key));
+        cut.then_some(Count::FilteredFactCut)
     }
 }
 
@@ -72,11 +77,19 @@ impl Loads {
     pub(crate) fn park(&mut self, job: Job, asks: Vec<Ask>) {
         self.last += 1;
         self.undecided += 1;
+        for ask in &asks {
+            self.counts.add(if matches!(ask, Ask::Exists(_)) { Count::NeedExists } else { Count::NeedBody });
+        }
         let pages = asks.iter().map(|_| None).collect();
         let parked = Parked { job, pages, missing: asks.len(), damaged: false };
         self.parked.insert(self.last, parked);
         let number = self.last;
         self.asks.extend(asks.into_iter().enumerate().map(|(page, ask)| (number, page, ask)));
+    }
+
+    /// What was asked of the store, and what of the answers was left out.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Requests that wait for pages.
@@ -106,7 +119,11 @@ impl Loads {
         let mut pages: Vec<Page> = pages.into_iter().flatten().collect();
         for page in &mut pages {
             let since = page.lsn;
-            page.rows.retain(|found| !self.removed.takes(&found.key, since));
+            page.rows.retain(|found| {
+                let removed = self.removed.takes(&found.key, since);
+                removed.into_iter().for_each(|how| self.counts.add(how));
+                removed.is_none()
+            });
         }
         Facts { pages }
     }
@@ -124,22 +141,31 @@ impl<S: Store> Node<S> {
     pub(crate) fn fulfil(&mut self) -> bool {
         let mut any = !self.loads.asks.is_empty();
         for (number, page, ask) in std::mem::take(&mut self.loads.asks) {
-            let token = self.store.load(ask);
-            self.loads.out.insert(token, For::Parked { number, page });
+            self.begin_load(ask, For::Parked { number, page });
         }
         for slot in 0..self.slots.len() {
             for wish in self.slots[slot].wishes() {
                 any = true;
                 match wish {
-                    Wish::Load(load, ask) => {
-                        let token = self.store.load(ask);
-                        self.loads.out.insert(token, For::Slot(slot, load));
-                    }
+                    Wish::Load(load, ask) => self.begin_load(ask, For::Slot(slot, load)),
                     Wish::Send { rests, internal } => self.hold(rests, Due::Deliver(internal, None)),
                 }
             }
         }
         any
+    }
+
+    fn begin_load(&mut self, ask: Ask, whom: For) {
+        self.loads.counts.add(match &ask {
+            Ask::Run { skip, .. } if !skip.is_empty() => Count::AskSkippingRun,
+            Ask::Run { .. } => Count::AskRun,
+            Ask::Lane { .. } => Count::AskLane,
+            Ask::Exists(_) => Count::AskExists,
+            Ask::Body(_) => Count::AskBody,
+            Ask::Expired { .. } => Count::AskExpired,
+        });
+        let token = self.store.load(ask);
+        self.loads.out.insert(token, whom);
     }
 
     /// A page has come.

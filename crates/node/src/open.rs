@@ -6,7 +6,7 @@ use engine::catalogue::Catalogue;
 use engine::command::Internal;
 use engine::rows::Batch;
 use engine::slot::Slot;
-use engine::{Entropy, Millis, QueueId, Record, Row};
+use engine::{Counts, Entropy, Millis, QueueId, Record, Row};
 use store::Store;
 
 use crate::held::{Due, End, Flows, Held};
@@ -58,6 +58,7 @@ impl<S: Store> Node<S> {
             live: BTreeMap::new(),
             outputs: Vec::new(),
             counters: Counters::default(),
+            counts: Counts::default(),
             unfinished: false,
             repaired: false,
             draining: false,

@@ -4,7 +4,7 @@
 use engine::command::{Command, Facts, Internal, Moment};
 use engine::limits::{MINUTE, SECOND};
 use engine::rows::Batch;
-use engine::{Code, Entropy, Error, Millis, QueueId, Record, Request, Row};
+use engine::{Code, Count, Entropy, Error, Millis, QueueId, Record, Request, Row};
 use store::{Event, Store};
 
 use crate::held::Pending;
@@ -175,6 +175,7 @@ impl<S: Store> Node<S> {
                 break;
             }
             let Some(waiter) = self.waiters.remove(queue, id) else { break };
+            self.counts.add(Count::Woken);
             self.decide(*waiter.job, &Facts::default());
             if self.waiters.contains(queue, id) {
                 break;

@@ -1,7 +1,7 @@
 //! What a node tells of itself, for metrics.
 
 use engine::queue::Queue;
-use engine::{Lsn, Millis, QueueName, Row};
+use engine::{Counts, Lsn, Millis, QueueName, Row};
 use store::Store;
 use store::export::Origin;
 use store::log::Snapshot;
@@ -110,6 +110,14 @@ impl<S: Store> Node<S> {
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What happened since the start, by kind.
+    pub fn counts(&self) -> Counts {
+        let mut all = self.counts;
+        all.absorb(&self.loads.counts());
+        self.slots.iter().for_each(|slot| all.absorb(slot.counts()));
+        all
     }
 
     /// What there is now. Held replies are counted one by one.

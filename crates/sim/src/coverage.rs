@@ -57,10 +57,13 @@ impl Coverage {
 }
 
 impl fmt::Display for Coverage {
+    /// As a table in Markdown, the rarest first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<44} {:>9} {:>12}", "happened", "in seeds", "times")?;
-        for (what, (seeds, times)) in &self.happened {
-            writeln!(f, "{what:<44} {seeds:>9} {times:>12}")?;
+        let mut all: Vec<_> = self.happened.iter().collect();
+        all.sort_by_key(|(_, (seeds, _))| *seeds);
+        writeln!(f, "| what happened | in seeds | times |\n|---|---:|---:|")?;
+        for (what, (seeds, times)) in all {
+            writeln!(f, "| {what} | {seeds} | {times} |")?;
         }
         Ok(())
     }

@@ -221,7 +221,9 @@ impl Platter {
 
     /// Whether this fault happens now.
     fn strikes(&mut self, fault: Fault) -> bool {
-        let strikes = self.options.faults.has(fault) && self.rng.chance(self.options.rate);
+        // Few operations are syncs: nearly all writes are durable by themselves.
+        let rate = if fault == Fault::SyncError { 10 * self.options.rate } else { self.options.rate };
+        let strikes = self.options.faults.has(fault) && self.rng.chance(rate);
         if strikes {
             self.counts.add(fault);
         }
@@ -364,12 +366,17 @@ impl Platter {
     fn write_in_part(&mut self, name: FileName, offset: u64, data: &[u8]) {
         let whole = !self.options.faults.has(Fault::Torn);
         let all = self.rng.one_in(2);
+        let (mut some_kept, mut some_lost) = (false, false);
         for (at, piece) in data.chunks(SECTOR).enumerate() {
             let kept = if whole { all } else { self.rng.one_in(2) };
+            (some_kept, some_lost) = (some_kept | kept, some_lost | !kept);
             if let Some(file) = self.files.get_mut(&name).filter(|_| kept) {
                 file.write(offset + (at * SECTOR) as u64, piece.to_vec(), false);
                 self.wounds.remove(&(name, offset / SECTOR as u64 + at as u64));
             }
+        }
+        if some_kept && some_lost {
+            self.counts.add(Fault::Torn);
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod coverage;
 pub mod disk;
 pub mod faults;
+pub mod late;
 pub mod model;
 pub mod options;
 pub mod request;

@@ -20,7 +20,7 @@ sim --seeds N [options]
   --jobs J          threads (2)
   --clients C       clients at most
   --without A,B     faults that never happen: see --coverage for their names
-  --coverage        in how many seeds each thing happened
+  --coverage        a table in Markdown: in how many seeds each thing happened
   --no-shrink       failing seeds are not made smaller
   --keep-going F    stop after this many failing seeds (10)
   --expect A|B      stop at the first failure whose text has one of these, and say so; other failures do not count

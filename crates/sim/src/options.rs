@@ -94,6 +94,10 @@ pub struct Options {
     pub groups: u32,
     /// Visibility timeouts of single receives and changes, seconds.
     pub timeouts: Vec<u64>,
+    /// How late the store's pages come.
+    pub page_delay: (Micros, Micros),
+    /// Whether a deleted name and a purged queue rest for 60 seconds.
+    pub rests: bool,
     /// The laws are checked once in so many steps, or more rarely where there are many rows.
     pub steps_per_check: u64,
 }
@@ -133,6 +137,8 @@ impl Options {
             groups: rng.pick(&[1, 2, 5, 40]),
             timeouts,
             steps_per_check: rng.pick(&[1, 7, 50]),
+            page_delay: rng.pick(&[(0, 0), (0, 0), (0, 2_000), (0, 50_000)]),
+            rests: rng.one_in(2),
         }
     }
 }
@@ -165,7 +171,11 @@ fn draw_store(rng: &mut Rng) -> StoreOptions {
 fn draw_habits(rng: &mut Rng) -> Habits {
     let calm = rng.one_in(3);
     let mut rarely = |weight: u64| if calm { 0 } else { rng.pick(&[0, weight, 3 * weight]) };
-    let (set, purge, remove, moves) = (rarely(10), rarely(4), rarely(3), rarely(6));
+    let (mut set, mut purge, mut remove, mut moves) = (rarely(10), rarely(4), rarely(3), rarely(6));
+    // Some seeds are about moves, and about what crosses them.
+    if !calm && rng.one_in(4) {
+        (set, purge, remove, moves) = (rng.pick(&[10, 40]), rng.pick(&[5, 40]), rng.pick(&[0, 10, 40]), 100);
+    }
     Habits {
         send: rng.between(150, 500),
         receive: rng.between(150, 500),

@@ -7,6 +7,9 @@ use crate::rng::Rng;
 /// A short body's bytes at most.
 const SHORT: usize = 200;
 
+/// Handles that were given out lately.
+const LATELY: usize = 40;
+
 /// What a client remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Hands {
@@ -29,6 +32,8 @@ pub struct Workload {
     shapes: Vec<crate::model::Shape>,
     next_dedup: u64,
     next_attempt: u64,
+    /// The latest delete of anyone.
+    deleted: Option<Call>,
 }
 
 impl Workload {
@@ -43,6 +48,7 @@ impl Workload {
             shapes: options.queues.clone(),
             next_dedup: 1,
             next_attempt: 1,
+            deleted: None,
         }
     }
 
@@ -199,7 +205,10 @@ impl Workload {
         if hands.handles.is_empty() {
             return None;
         }
-        let first = hands.handles[self.rng.index(hands.handles.len())];
+        let own = hands.handles[self.rng.index(hands.handles.len())];
+        // Handles are passed on: some requests name one that another client has, or that was used long ago.
+        let lately = self.rng.below(model.handles.len().min(LATELY) as u64) as usize;
+        let first = if self.rng.one_in(15) { model.handles.len() - 1 - lately } else { own };
         let queue = model.handles[first].queue;
         let batch = self.rng.one_in(3);
         let most = if batch { self.rng.between(1, 10) as usize } else { 1 };
@@ -219,10 +228,15 @@ impl Workload {
     }
 
     fn delete(&mut self, hands: &mut Hands, model: &Model) -> Option<Call> {
-        // Some deletes are repeated.
+        if let Some(call) = self.deleted.take().filter(|_| self.rng.one_in(20)) {
+            return Some(call);
+        }
+        // Some deletes are repeated, by the same client later or by another one at once.
         let keep = self.rng.one_in(10);
         let (queue, handles, batch) = self.take(hands, model, keep)?;
-        Some(Call::Delete { queue, handles, batch })
+        let call = Call::Delete { queue, handles, batch };
+        self.deleted = Some(call.clone());
+        Some(call)
     }
 
     fn change(&mut self, hands: &mut Hands, model: &Model) -> Option<Call> {
@@ -251,13 +265,18 @@ impl Workload {
 
     fn moves(&mut self, model: &Model, queue: QueueAt) -> Call {
         let dead = |at: &QueueAt| model.queues[*at].name.starts_with("dead");
-        let source = (0..model.queues.len()).find(dead).unwrap_or(queue);
+        let source = self.one_of(model, dead).unwrap_or(queue);
         if self.rng.one_in(3) {
             return Call::Moves { source };
         }
         let like = |at: &QueueAt| *at != source && model.queues[*at].fifo == model.queues[source].fifo;
-        let destination = (0..model.queues.len()).find(like).filter(|_| self.rng.one_in(2));
+        let destination = self.one_of(model, like).filter(|_| self.rng.one_in(2));
         Call::Move { source, destination }
+    }
+
+    fn one_of(&mut self, model: &Model, fits: impl Fn(&QueueAt) -> bool) -> Option<QueueAt> {
+        let all: Vec<QueueAt> = (0..model.queues.len()).filter(fits).collect();
+        (!all.is_empty()).then(|| self.rng.pick(&all))
     }
 
     /// A call had no reply: what the client will try again.

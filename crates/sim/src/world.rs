@@ -7,14 +7,15 @@
 mod calm;
 mod life;
 mod step;
+mod tally;
 
 use engine::ids::Secret;
 use node::clock::Clock;
 use node::{Input, Node};
-use store::log::LogStore;
 
 use crate::disk::{Micros, SimDisk};
 use crate::faults::{Fault, FaultCounts};
+use crate::late::LateStore;
 use crate::model::{Call, Model, Violation};
 use crate::options::Options;
 use crate::rng::Rng;
@@ -69,7 +70,7 @@ pub struct World {
     options: Options,
     rng: Rng,
     disk: SimDisk,
-    node: Option<Node<LogStore<SimDisk>>>,
+    node: Option<Node<LateStore>>,
     secret: Secret,
     model: Model,
     workload: Workload,
@@ -103,6 +104,8 @@ pub struct World {
     calm: bool,
     /// Stored bytes were damaged at some time.
     was_wounded: bool,
+    /// Steps of moves that the node had counted in the last step but one.
+    moves: u64,
     /// The step in which the laws are checked next.
     next_check: u64,
     /// How many batches there had been at the last check; `None` before the first of a server's life.
@@ -117,7 +120,8 @@ impl World {
     pub fn new(options: Options) -> World {
         let disk = SimDisk::new(options.disk.clone(), Rng::new(options.seed, 3));
         let slow = options.faults.has(Fault::Slow);
-        let slack = 100 + options.disk.latency.1 / 20 + if slow { 30_000 } else { 0 };
+        let latency = options.disk.latency.1 + options.page_delay.1;
+        let slack = 100 + latency / 20 + if slow { 30_000 } else { 0 };
         let clients = (0..options.clients).map(|_| Client::default()).collect();
         World {
             rng: Rng::new(options.seed, 4),
@@ -142,6 +146,7 @@ impl World {
             full_until: None,
             calm: false,
             was_wounded: false,
+            moves: 0,
             next_check: 0,
             checked: None,
             waiting: false,
@@ -153,6 +158,7 @@ impl World {
     /// Lives through both phases.
     pub fn run(mut self) -> (Report, Result<(), Violation>) {
         let outcome = self.live();
+        self.tally();
         self.report.faults.absorb(&self.disk.counts());
         self.report.disk = self.disk.digest();
         (self.report, outcome)
@@ -180,7 +186,11 @@ impl World {
     }
 
     fn mark(&mut self, name: &'static str) {
-        *self.report.marks.entry(name).or_insert(0) += 1;
+        self.mark_many(name, 1);
+    }
+
+    fn mark_many(&mut self, name: &'static str, times: u64) {
+        *self.report.marks.entry(name).or_insert(0) += times;
     }
 
     fn trace(&mut self, word: u64) {

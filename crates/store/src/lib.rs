@@ -93,6 +93,10 @@ pub struct Stats {
     pub checkpoints: u64,
     /// See `flushes`.
     pub merges: u64,
+    /// Flushes during which messages were removed.
+    pub flushes_under_removals: u64,
+    /// Merges during which messages of their range were removed.
+    pub merges_under_removals: u64,
 }
 
 /// Rows that survive. Opening is each engine's own and returns the small rows, last value each.

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_PurgeQueue.html>
 
 use crate::command::Decision;
+use crate::counts::Count;
 use crate::errors::{Code, Error};
 use crate::limits::REST_AFTER_DELETE_OR_PURGE;
 use crate::queue::Queue;
@@ -18,11 +19,20 @@ pub fn decide(queue: &mut Queue, turn: &mut Turn) -> Decision {
         let text = format!("Only one PurgeQueue operation on {name} is allowed every 60 seconds.");
         return answer(queue, Err(Error::new(Code::PurgeQueueInProgress, text)));
     }
+    let leaving = queue.touched.leaving().len();
+    if queue.window.is_loading() {
+        turn.counts.add(Count::PurgedMeanwhile);
+    }
+    if leaving > 0 {
+        turn.counts.add(Count::PurgedMoving);
+    }
+    if queue.counters(turn.now).in_flight > 0 {
+        turn.counts.add(Count::PurgedInFlight);
+    }
     let below = Some(queue.head.next_sequence);
     let cut = Cut { queue: queue.id(), arrived_below: below, delayed_below: below };
     turn.emit(queue, Record::Cut(cut));
-    let live = queue.touched.leaving().len() as u64;
-    let head = Head { live, last_purge: turn.now, ..queue.head };
+    let head = Head { live: leaving as u64, last_purge: turn.now, ..queue.head };
     turn.emit(queue, Record::Put(Row::Head(queue.id(), head)));
     answer(queue, Ok(Reply::PurgeQueue))
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use crate::asks::Ask;
 use crate::command::{Answer, Decision, Delivery, Done, Undo};
+use crate::counts::Count;
 use crate::errors::{Code, Error};
 use crate::handle::Handle;
 use crate::ids::{MessageKey, Millis, Purpose};
@@ -124,6 +125,7 @@ fn pick(queue: &mut Queue, turn: &mut Turn, most: usize) -> Vec<Pick> {
         for (key, touched) in plan.dead {
             let leaving = target.map(|target| Leaving { target, renewed: false });
             turn.emit(queue, Record::Put(Row::Touched(key, Touched { leaving, ..touched })));
+            turn.counts.add(Count::LeftForDeadLetters);
         }
         if !plan.bounded || !plan.picks.is_empty() {
             return plan.picks;
@@ -137,6 +139,10 @@ pub fn expire(queue: &mut Queue, turn: &mut Turn, key: MessageKey, sent: Option<
         turn.emit(queue, record);
     }
     turn.emit(queue, Record::Delete(RowKey::Message(key)));
+    turn.counts.add(Count::Expired);
+    if queue.window.is_loading() {
+        turn.counts.add(Count::ExpiredMeanwhile);
+    }
 }
 
 fn deliver(queue: &mut Queue, turn: &mut Turn, poll: &Poll, picks: Vec<Pick>) -> Decision {
@@ -256,8 +262,10 @@ pub fn undo(queue: &mut Queue, turn: &mut Turn, undo: &[Undo]) {
     for one in undo {
         let Some(touched) = queue.touched.get(&one.key).copied() else { continue };
         if touched.nonce != one.nonce || touched.leaving.is_some() {
+            turn.counts.add(Count::UndoneTooLate);
             continue;
         }
+        turn.counts.add(Count::Undone);
         let before = Touched { deadline: one.before.deadline.min(turn.now), ..one.before };
         turn.emit(queue, Record::Put(Row::Touched(one.key, before)));
     }

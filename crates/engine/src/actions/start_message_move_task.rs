@@ -5,6 +5,7 @@
 use crate::actions::receive_message::{expire, in_range, untouched};
 use crate::catalogue::Catalogue;
 use crate::command::Decision;
+use crate::counts::Count;
 use crate::errors::{Code, Error};
 use crate::handle::encode_task;
 use crate::ids::{Millis, QueueId, QueueName};
@@ -146,6 +147,11 @@ pub fn step(queue: &mut Queue, turn: &mut Turn) {
         _ => mark(queue, turn, task),
     };
     if queue.tasks.get(&key) != Some(&stepped) {
+        match stepped.status {
+            TaskStatus::Completed => turn.counts.add(Count::TaskCompleted),
+            TaskStatus::Failed => turn.counts.add(Count::TaskFailed),
+            _ => {}
+        }
         turn.emit(queue, Record::Put(Row::Task(key, stepped)));
     }
 }
@@ -184,6 +190,7 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
         }
         let row = leaving(touched, &entry, target);
         turn.emit(queue, Record::Put(Row::Touched(key, row)));
+        turn.counts.add(Count::LeftByTask);
         task.moved += 1;
     }
     if nothing && queue.is_cold(turn.now) {

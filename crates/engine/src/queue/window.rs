@@ -9,6 +9,7 @@ mod places;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::LoadId;
+use crate::counts::Count;
 use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
 use crate::limits::SECOND;
 use crate::queue::lanes::{Lanes, Parked};
@@ -83,8 +84,12 @@ impl Out {
         }
     }
 
-    fn hides(&self, key: &MessageKey) -> bool {
-        self.removed.contains(key) || self.cuts.iter().any(|cut| cut.takes(key))
+    /// Why the page is not to show this message, if it is not.
+    fn hides(&self, key: &MessageKey) -> Option<Count> {
+        if self.removed.contains(key) {
+            return Some(Count::FilteredDeleted);
+        }
+        self.cuts.iter().any(|cut| cut.takes(key)).then_some(Count::FilteredCut)
     }
 }
 

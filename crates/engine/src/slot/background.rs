@@ -5,6 +5,7 @@ use crate::actions::receive_message::expire;
 use crate::actions::start_message_move_task;
 use crate::asks::{Ask, Page};
 use crate::command::{Internal, LoadId, Wish};
+use crate::counts::{Count, Counts};
 use crate::ids::{MessageKey, Millis, QueueId};
 use crate::limits::{LANE_WINDOW, MINUTE};
 use crate::queue::Queue;
@@ -56,6 +57,19 @@ pub fn tick(queue: &mut Queue, turn: &mut Turn) -> bool {
         && queue.next_expiry <= turn.now
 }
 
+impl Purpose {
+    fn count(&self, ask: &Ask) -> Count {
+        match (self, ask) {
+            (Purpose::Window, Ask::Lane { .. }) => Count::LoadLane,
+            (Purpose::Window, Ask::Run { from, .. }) if from.rank > 0 => Count::LoadDelayed,
+            (Purpose::Window, _) => Count::LoadArrived,
+            (Purpose::Bodies(_), _) => Count::LoadReturned,
+            (Purpose::Move, _) => Count::LoadMoving,
+            (Purpose::Expiry, _) => Count::LoadExpiry,
+        }
+    }
+}
+
 impl Slot {
     /// What is to be loaded or sent; each wish is yielded once.
     pub fn wishes(&mut self) -> Vec<Wish> {
@@ -71,6 +85,7 @@ impl Slot {
     fn load(&mut self, queue: QueueId, purpose: Purpose, ask: Ask, wishes: &mut Vec<Wish>) -> LoadId {
         self.next_load += 1;
         let load = LoadId(self.next_load);
+        self.counts.add(purpose.count(&ask));
         self.loads.insert(load, (queue, purpose));
         wishes.push(Wish::Load(load, ask));
         load
@@ -148,20 +163,28 @@ impl Slot {
 
     /// The answer to a load that was wished for.
     pub fn loaded(&mut self, load: LoadId, page: Page) {
-        let Some((id, purpose)) = self.loads.remove(&load) else { return };
+        let Some((id, purpose)) = self.loads.remove(&load) else {
+            return self.counts.add(Count::DroppedOrphan);
+        };
         let now = self.now;
         let Some(queue) = self.queues.get_mut(&id) else { return };
+        let counts = &mut self.counts;
         match purpose {
             Purpose::Window => {
                 let touched = &queue.touched;
-                queue.window.loaded(load, page, now, &mut queue.lanes, |key| touched.get(key).is_some());
+                let touched = |key: &MessageKey| {
+                    let row = touched.get(key)?;
+                    let leaves = row.leaving.is_some();
+                    Some(if leaves { Count::FilteredLeaving } else { Count::FilteredReceived })
+                };
+                queue.window.loaded(load, page, now, &mut queue.lanes, counts, touched);
             }
-            Purpose::Bodies(keys) => loaded_bodies(queue, &keys, page, now),
+            Purpose::Bodies(keys) => loaded_bodies(queue, &keys, page, now, counts),
             Purpose::Move => {
                 let send = loaded_move(queue, &self.secret, load, &page);
                 self.sends.extend(send);
             }
-            Purpose::Expiry => loaded_expired(queue, page, now),
+            Purpose::Expiry => loaded_expired(queue, page, now, counts),
         }
         queue.stirred = true;
         self.settle(id);
@@ -173,7 +196,9 @@ impl Slot {
         let Some(queue) = self.queues.get_mut(&id) else { return };
         match purpose {
             Purpose::Window => queue.window.damaged(load),
-            Purpose::Bodies(keys) => loaded_bodies(queue, &keys, Page::default(), self.now),
+            Purpose::Bodies(keys) => {
+                loaded_bodies(queue, &keys, Page::default(), self.now, &mut self.counts);
+            }
             Purpose::Move => {
                 if let Some(keys) = queue.mover.loaded(load).map(|group| group.keys.clone()) {
                     queue.mover.stick(keys);
@@ -190,7 +215,7 @@ impl Slot {
 }
 
 /// Contents of returned messages; those that are not in the page cannot be read.
-fn loaded_bodies(queue: &mut Queue, keys: &[MessageKey], page: Page, now: Millis) {
+fn loaded_bodies(queue: &mut Queue, keys: &[MessageKey], page: Page, now: Millis, counts: &mut Counts) {
     queue.body_load = None;
     let mut found: std::collections::BTreeMap<_, _> = page
         .rows
@@ -198,12 +223,15 @@ fn loaded_bodies(queue: &mut Queue, keys: &[MessageKey], page: Page, now: Millis
         .filter_map(|row| Some((row.key, Entry { row: row.row, blob: row.blob? })))
         .collect();
     for key in keys {
-        let Some(touched) = queue.touched.get(key).filter(|row| row.leaving.is_none()) else { continue };
+        let Some(touched) = queue.touched.get(key).filter(|row| row.leaving.is_none()) else {
+            counts.add(Count::FilteredReturned);
+            continue;
+        };
         match found.remove(key) {
             Some(entry) if touched.deadline <= now => {
                 queue.window.keep_body(*key, entry);
             }
-            Some(_) => {}
+            Some(_) => counts.add(Count::FilteredReturned),
             None => drop(queue.unreadable.insert(*key)),
         }
     }
@@ -220,13 +248,15 @@ fn loaded_move(queue: &mut Queue, secret: &crate::Secret, load: LoadId, page: &P
     Some(Wish::Send { rests, internal: Internal::Arrive { target, messages } })
 }
 
-fn loaded_expired(queue: &mut Queue, page: Page, now: Millis) {
+fn loaded_expired(queue: &mut Queue, page: Page, now: Millis, counts: &mut Counts) {
     queue.expiry_load = None;
     queue.next_expiry = if page.ran_out { now + EXPIRY_INTERVAL } else { now };
     for found in page.rows {
         let leaving = queue.touched.get(&found.key).is_some_and(|row| row.leaving.is_some());
         if !leaving && queue.gone.since(page.lsn, &found.key) == Some(false) {
             queue.expired.insert(found.key, found.row);
+        } else {
+            counts.add(Count::FilteredExpired);
         }
     }
 }

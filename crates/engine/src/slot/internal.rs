@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Slot, background};
 use crate::catalogue::Catalogue;
 use crate::command::{Decision, Facts, Internal, Moment, Undo, Wish};
+use crate::counts::{Count, Counts};
 use crate::ids::{MessageKey, Millis, QueueId};
 use crate::queue::Queue;
 use crate::rows::{Batch, QueueRow, Record, Row};
@@ -51,6 +52,7 @@ impl Slot {
             sources.entry(arrived.source.queue).or_default().push(arrived.source);
         }
         for (source, keys) in sources {
+            self.counts.add(Count::Settled);
             self.sends.push(Wish::Send { rests: 0, internal: Internal::Settle { source, target, keys } });
         }
     }
@@ -68,7 +70,8 @@ impl Slot {
             Internal::Remove(id) => return self.remove(moment, *id, batch),
             _ => {}
         }
-        let (secret, settings, removed) = (self.secret, self.settings, self.removed_lsn);
+        let (secret, settings) = (self.secret, self.settings);
+        let mut counts = Counts::default();
         let mut turn = Turn {
             now: moment.now,
             lsn: moment.lsn,
@@ -78,12 +81,22 @@ impl Slot {
             catalogue,
             facts,
             batch,
+            counts: &mut counts,
         };
-        let Some(id) = internal.queue() else { return self.tick(&mut turn) };
+        let decision = match internal.queue() {
+            None => self.tick(&mut turn),
+            Some(id) => self.deliver(id, &mut turn, internal),
+        };
+        self.counts.absorb(&counts);
+        decision
+    }
+
+    fn deliver(&mut self, id: QueueId, turn: &mut Turn, internal: &Internal) -> Decision {
+        let removed = self.removed_lsn;
         let decision = match self.queues.get_mut(&id) {
             Some(queue) => {
                 queue.advance(turn.now);
-                transfer(queue, &mut turn, internal)
+                transfer(queue, turn, internal)
             }
             None => without_queue(internal, removed),
         };

@@ -283,7 +283,7 @@ impl Model {
             self.number(at, text("SequenceNumber"));
         }
         self.learn_first(queue, at, received);
-        let handle = self.hold(queue, at, received, decided);
+        let handle = self.hold(pending, queue, at, received, decided);
         let to = &self.queues[queue];
         let message = &mut self.messages[at];
         if message.delivered_turn <= to.durable_turn {
@@ -306,12 +306,20 @@ impl Model {
         }
     }
 
-    fn hold(&mut self, queue: QueueAt, at: MessageAt, received: &ReceivedMessage, decided: Span) -> usize {
+    fn hold(
+        &mut self,
+        pending: &Pending,
+        queue: QueueAt,
+        at: MessageAt,
+        received: &ReceivedMessage,
+        decided: Span,
+    ) -> usize {
         self.handles.push(Held {
             text: received.receipt_handle.clone(),
             message: at,
             queue,
-            lives: self.queues[queue].lives,
+            // A receive that was out when a deletion began was of the life before it.
+            lives: pending.lives,
             stay: self.messages[at].stays,
             received: decided.lo,
         });

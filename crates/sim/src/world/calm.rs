@@ -20,6 +20,7 @@ impl World {
         self.calm = true;
         self.full_until = None;
         self.disk.calm();
+        self.node.iter_mut().for_each(|node| node.store_mut().calm());
         if self.disk.is_wounded() || self.model.excuses.damage {
             // What a server took for damaged it need not look at again before it is restarted.
             self.disk.heal();

@@ -1,18 +1,35 @@
 //! The server's life: opening, crashes, and what befalls the machine.
 
+use engine::Count;
 use node::clock::Clock;
 use node::sealer::PlainSealer;
 use node::{Node, NodeConfig};
+use store::Store;
 use store::disk::Failure;
 use store::log::{LogStore, OpenError};
 
 use super::World;
 use crate::disk::Crash;
 use crate::faults::Fault;
+use crate::late::LateStore;
 use crate::model::Violation;
+use crate::rng::Rng;
+
+/// A crash once in so many steps that took a move further.
+const MOVES_PER_CRASH: u64 = 15;
 
 /// Attempts to open before read faults are switched off.
 const PATIENCE: u32 = 5;
+
+/// The steps of moves.
+const MOVES: [Count; 6] = [
+    Count::LeftForDeadLetters,
+    Count::LeftByTask,
+    Count::ArrivedAsDeadLetter,
+    Count::ArrivedByTask,
+    Count::Departed,
+    Count::Forgotten,
+];
 
 impl World {
     /// Opens the store and puts a node over it. Damage may be refused; healed, everything must be there.
@@ -48,20 +65,24 @@ impl World {
 
     fn start(&mut self, opened: store::log::Opened<crate::disk::SimDisk>) -> Result<(), Violation> {
         self.clock = Clock::starting(self.wall().max(opened.now + 1), self.now / 1_000);
+        self.tally_moves(&opened.store.small_rows());
         let now = self.time();
         self.model.restarted(now)?;
         let config = NodeConfig {
             slots: self.options.slots,
             settings: engine::command::Settings {
                 window_bytes: self.options.window_bytes,
+                rest_after_delete_or_purge: self.options.rests,
                 ..Default::default()
             },
             secret: opened.secret,
         };
-        self.node = Some(Node::open(opened.store, opened.rows, config, Box::new(PlainSealer), now));
+        let delay = if self.calm { (0, 0) } else { self.options.page_delay };
+        let store = LateStore::new(opened.store, Rng::new(self.rng.draw(), 5), delay);
+        self.node = Some(Node::open(store, opened.rows, config, Box::new(PlainSealer), now));
         self.idled = true;
         // What recovery made of the rows is looked at at once.
-        (self.next_check, self.checked) = (0, None);
+        (self.next_check, self.checked, self.moves) = (0, None, 0);
         Ok(())
     }
 
@@ -100,6 +121,7 @@ impl World {
     /// The process ends without warning, and starts again.
     pub(super) fn crash(&mut self, how: Crash) -> Result<(), Violation> {
         self.report.crashes += 1;
+        self.tally();
         self.node = None;
         self.inputs.clear();
         self.disk.crash(how);
@@ -140,7 +162,13 @@ impl World {
             self.full_until = Some(self.now + self.rng.between(1_000, 3_000_000));
         }
         let crashes = faults.has(Fault::PowerCut) || faults.has(Fault::Kill);
-        if crashes && self.rng.one_in(self.options.steps_per_crash) {
+        // Crashes are fond of the moments between two steps of a move.
+        let odds = if self.has_moved() {
+            self.options.steps_per_crash.min(MOVES_PER_CRASH)
+        } else {
+            self.options.steps_per_crash
+        };
+        if crashes && self.rng.one_in(odds) {
             let power = faults.has(Fault::PowerCut) && (!faults.has(Fault::Kill) || self.rng.one_in(2));
             return self.crash(if power { Crash::Power } else { Crash::Kill });
         }
@@ -148,6 +176,14 @@ impl World {
             self.move_clock();
         }
         Ok(())
+    }
+
+    /// Whether the last step took a move between queues further.
+    fn has_moved(&mut self) -> bool {
+        let Some(node) = &self.node else { return false };
+        let counts = node.counts();
+        let moves = MOVES.into_iter().map(|count| counts.of(count)).sum();
+        std::mem::replace(&mut self.moves, moves) < moves
     }
 
     /// A full disk has room again when its time has come.

@@ -56,7 +56,8 @@ impl World {
         let deadline = deadline.map(|at| (self.clock.steady_at(at) * 1_000).max(self.now + 1));
         let idle = (!self.idled).then_some(self.last_input.max(self.now) + IDLE);
         let room = self.full_until.map(|until| until.max(self.now));
-        let all = [deadline, self.disk.next_due(), idle, room, Some(self.now + TICK)];
+        let page = self.node.as_ref().and_then(|node| node.store().next_due());
+        let all = [deadline, self.disk.next_due(), page, idle, room, Some(self.now + TICK)];
         clients.chain(all.into_iter().flatten()).min().expect("a tick is always due")
     }
 
@@ -132,6 +133,7 @@ impl World {
         }
         let entropy = self.rng.draw();
         let node = self.node.as_mut().expect("a node is up between events");
+        node.store_mut().advance(self.now);
         let outputs = node.step(inputs, wall, entropy);
         if !self.idled && self.now >= self.last_input + IDLE {
             node.store_mut().idle();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use engine::Lsn;
+use engine::{Lsn, Record};
 
 use crate::disk::{Disk, Failure, FileName, Op, Output, Ticket};
 use crate::layer::Layer;
@@ -41,6 +41,8 @@ pub struct Running {
     read: Option<Output>,
     /// `Counters::records` when it began.
     records: u64,
+    /// Messages it works on were removed meanwhile.
+    met_removals: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub struct Commit {
     manifest: Manifest,
     segments: Vec<Arc<Segment>>,
     done: Done,
+    met_removals: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub struct Counters {
     pub flushes: u64,
     pub checkpoints: u64,
     pub merges: u64,
+    pub flushes_under_removals: u64,
+    pub merges_under_removals: u64,
     pub background_bytes: u64,
     /// Bytes that jobs may write before the next group has landed.
     pub credit: i64,
@@ -151,6 +156,13 @@ impl<D: Disk> LogStore<D> {
         true
     }
 
+    /// A record is appended while a job runs.
+    pub(super) fn tell_job(&mut self, record: &Record) {
+        if let Some(running) = &mut self.job {
+            running.met_removals |= running.job.meets(record);
+        }
+    }
+
     pub(super) fn wake_job(&mut self) {
         if let Some(running) = &mut self.job {
             running.waiting = Waiting::Nothing;
@@ -208,7 +220,7 @@ impl<D: Disk> LogStore<D> {
             return;
         };
         let records = self.counters.records;
-        self.job = Some(Running { job, waiting: Waiting::Nothing, read: None, records });
+        self.job = Some(Running { job, waiting: Waiting::Nothing, read: None, records, met_removals: false });
     }
 
     fn flush(&mut self) -> Job {
@@ -274,6 +286,7 @@ impl<D: Disk> LogStore<D> {
         let mut manifest = self.manifest.clone();
         let mut segments = self.segments.to_vec();
         manifest.now = self.state.now;
+        let met_removals = running.met_removals;
         let done = match running.job {
             Job::Flush(flush) => {
                 manifest.next_file = flush.next_file();
@@ -306,16 +319,17 @@ impl<D: Disk> LogStore<D> {
         let op = Op::Replace { file: manifest::NAME, data: manifest.encode() };
         self.counters.background_bytes += op_bytes(&op);
         let ticket = self.disk.submit(op);
-        self.commit = Some((ticket, Commit { manifest, segments, done }));
+        self.commit = Some((ticket, Commit { manifest, segments, done, met_removals }));
     }
 
     /// The manifest is there.
     fn committed(&mut self, commit: Commit) {
-        let Commit { manifest, segments, done } = commit;
+        let Commit { manifest, segments, done, met_removals } = commit;
         self.may_merge = true;
         match done {
             Done::Flush { records, flush } => {
                 self.counters.flushes += 1;
+                self.counters.flushes_under_removals += u64::from(met_removals);
                 self.counters.in_segments = records;
                 self.buried.extend(self.frozen.take().map(|frozen| frozen.layer));
                 for logged in flush.unresolved {
@@ -327,7 +341,10 @@ impl<D: Disk> LogStore<D> {
                 self.counters.in_checkpoint = records;
                 self.state.small.dedup.thaw(true);
             }
-            Done::Merge => self.counters.merges += 1,
+            Done::Merge => {
+                self.counters.merges += 1;
+                self.counters.merges_under_removals += u64::from(met_removals);
+            }
         }
         let kept: BTreeSet<FileName> = manifest.files().into_iter().map(|(name, _)| name).collect();
         let before = std::mem::replace(&mut self.manifest, manifest);

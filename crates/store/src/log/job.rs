@@ -4,10 +4,11 @@ pub mod checkpoint;
 pub mod flush;
 pub mod merge;
 
-use engine::Lsn;
+use engine::rows::Cut;
+use engine::{Lsn, Record, RowKey};
 
 use crate::disk::{Op, Output};
-use crate::rows::SmallRows;
+use crate::rows::{SmallRows, first_of, last_of};
 
 use super::blocks::{Blocks, Stop};
 
@@ -67,6 +68,20 @@ impl Job {
             Job::Flush(flush) => flush.next_file(),
             Job::Checkpoint(checkpoint) => checkpoint.next_file(),
             Job::Merge(_) => first + 1,
+        }
+    }
+
+    /// Whether this record removes messages that the job works on.
+    pub fn meets(&self, record: &Record) -> bool {
+        let (first, last) = match record {
+            Record::Delete(RowKey::Message(key)) => (*key, *key),
+            Record::Cut(Cut { queue, .. }) | Record::Drop(queue) => (first_of(*queue), last_of(*queue)),
+            Record::Put(_) | Record::Delete(_) => return false,
+        };
+        match self {
+            Job::Flush(_) => true,
+            Job::Checkpoint(_) => false,
+            Job::Merge(merge) => merge.touches(first, last),
         }
     }
 

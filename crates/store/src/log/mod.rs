@@ -370,6 +370,7 @@ impl<D: Disk> Store for LogStore<D> {
                 _ => Vec::new(),
             };
             self.journal.record(&record, &spared);
+            self.tell_job(&record);
             self.state.apply(record, &spared, lsn);
         }
         self.journal.end();

@@ -180,6 +180,8 @@ impl<D: Disk> LogStore<D> {
             flushes: counters.flushes,
             checkpoints: counters.checkpoints,
             merges: counters.merges,
+            flushes_under_removals: counters.flushes_under_removals,
+            merges_under_removals: counters.merges_under_removals,
         }
     }
 

@@ -1,23 +1,32 @@
 //! Pages that come in: what of them enters the window, is parked, or moves a cursor.
 
-use super::{Entry, Want, Window, end_of_arrived};
+use super::{Entry, Out, Want, Window, end_of_arrived};
 use crate::asks::Page;
 use crate::command::LoadId;
+use crate::counts::{Count, Counts};
 use crate::ids::{Lane, MessageKey, Millis};
 use crate::queue::lanes::{Lanes, Parked};
 
 impl Window {
-    /// The page of a want. `touched` tells which messages are touched by now.
+    /// The page of a want. `touched` tells which messages are touched by now, and how.
     pub fn loaded(
         &mut self,
         load: LoadId,
         page: Page,
         now: Millis,
         lanes: &mut Lanes,
-        touched: impl Fn(&MessageKey) -> bool,
+        counts: &mut Counts,
+        touched: impl Fn(&MessageKey) -> Option<Count>,
     ) {
-        let Some(out) = self.out.remove(&load).filter(|out| !out.stale) else { return };
-        let hidden = |key: &MessageKey| out.hides(key) || touched(key);
+        let Some(out) = self.out.remove(&load).filter(|out| !out.stale) else {
+            return counts.add(Count::DroppedStale);
+        };
+        self.count_news(&out, &page, counts);
+        let hidden = |key: &MessageKey| {
+            let why = out.hides(key).or_else(|| touched(key));
+            why.into_iter().for_each(|why| counts.add(why));
+            why.is_some()
+        };
         match &out.what {
             Want::Arrived(_) => self.loaded_arrived(page, now, lanes, hidden),
             Want::Delayed(_, to) => self.loaded_delayed(*to, out.missed, page, now, lanes, hidden),
@@ -27,12 +36,22 @@ impl Window {
         }
     }
 
+    fn count_news(&self, out: &Out, page: &Page, counts: &mut Counts) {
+        let skipped = page.rows.iter().filter(|found| found.blob.is_none()).count();
+        counts.add_many(Count::FilteredSkipped, skipped);
+        match out.what {
+            Want::Arrived(_) => counts.add_many(Count::DurableMeanwhile, self.late.len()),
+            Want::Delayed(..) => counts.add_many(Count::DurableMeanwhile, out.missed.iter().count()),
+            Want::Lane { .. } => counts.add(Count::LaneResumed),
+        }
+    }
+
     fn loaded_arrived(
         &mut self,
         page: Page,
         now: Millis,
         lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
+        mut hidden: impl FnMut(&MessageKey) -> bool,
     ) {
         self.arrived.load = None;
         let late = std::mem::take(&mut self.late);
@@ -93,7 +112,7 @@ impl Window {
         page: Page,
         now: Millis,
         lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
+        mut hidden: impl FnMut(&MessageKey) -> bool,
     ) {
         self.delayed.load = None;
         for found in page.rows {
@@ -119,7 +138,7 @@ impl Window {
         before: u64,
         page: Page,
         lanes: &mut Lanes,
-        hidden: impl Fn(&MessageKey) -> bool,
+        mut hidden: impl FnMut(&MessageKey) -> bool,
     ) {
         let Some(parked) = lanes.parked(lane).filter(|parked| parked.first == asked.first) else { return };
         let mut first = parked.first;

@@ -65,6 +65,11 @@ impl Merge {
         Merge { places, written: None, segments, inputs, builder, number, reading: None, stage: Stage::Copy }
     }
 
+    /// Whether messages between these keys may be among its own.
+    pub fn touches(&self, first: MessageKey, last: MessageKey) -> bool {
+        self.segments.iter().any(|segment| segment.meta.first <= last && first <= segment.meta.last)
+    }
+
     /// Whether it waits for messages.
     pub fn is_reading(&self) -> bool {
         self.reading.is_some()
