@@ -69,19 +69,27 @@ fn free_bytes(server: &Server) -> Option<u64> {
 }
 
 fn write_queues(page: &mut Page, queues: &[QueueView], now: Millis) {
-    let age = |queue: &QueueView| {
-        let millis = queue.oldest_sent.map_or(0, |sent| now.saturating_sub(sent));
-        (millis as f64 / 1e3).to_string()
-    };
-    write_each(page, queues, "sluice_queue_visible", "Messages that can be received.", |queue| queue.visible);
-    write_each(page, queues, "sluice_queue_in_flight", "Messages in flight.", |queue| queue.in_flight);
-    write_each(page, queues, "sluice_queue_delayed", "Delayed messages.", |queue| queue.delayed);
-    write_each(page, queues, "sluice_queue_oldest_age_seconds", "Age of the oldest message known.", age);
+    let all = || queues.iter();
+    write_each(page, all(), "sluice_queue_visible", "Messages that can be received.", |queue| queue.visible);
+    write_each(page, all(), "sluice_queue_in_flight", "Messages in flight.", |queue| queue.in_flight);
+    write_each(page, all(), "sluice_queue_delayed", "Delayed messages.", |queue| queue.delayed);
+    let help = "Age of the oldest message; missing while none of the queue's messages is in memory.";
+    let known = all().filter(|queue| queue.oldest_sent.is_some() || is_empty(queue));
+    write_each(page, known, "sluice_queue_oldest_age_seconds", help, |queue| age(queue, now));
 }
 
-fn write_each<V: Display>(
+fn is_empty(queue: &QueueView) -> bool {
+    queue.visible + queue.in_flight + queue.delayed == 0
+}
+
+/// Seconds; 0 of an empty queue.
+fn age(queue: &QueueView, now: Millis) -> f64 {
+    queue.oldest_sent.map_or(0.0, |sent| now.saturating_sub(sent) as f64 / 1e3)
+}
+
+fn write_each<'a, V: Display>(
     page: &mut Page,
-    queues: &[QueueView],
+    queues: impl Iterator<Item = &'a QueueView>,
     name: &str,
     help: &str,
     value: impl Fn(&QueueView) -> V,
@@ -90,5 +98,30 @@ fn write_each<V: Display>(
     for queue in queues {
         let QueueName { account, region, name: queue_name } = &queue.name;
         page.sample(name, &[("queue", queue_name), ("account", account), ("region", region)], value(queue));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_that_is_not_known_is_not_told() {
+        let view = |name: &str, visible, oldest_sent| QueueView {
+            name: QueueName { account: "1".into(), region: "r".into(), name: name.into() },
+            visible,
+            in_flight: 0,
+            delayed: 0,
+            oldest_sent,
+        };
+        let mut page = Page::default();
+        let queues = [view("empty", 0, None), view("unread", 7, None), view("known", 7, Some(1_500))];
+        write_queues(&mut page, &queues, 4_000);
+        let text = page.into_text();
+        let ages: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("sluice_queue_oldest_age_seconds{")).collect();
+        assert_eq!(ages.len(), 2, "{ages:?}");
+        assert!(ages[0].contains("\"empty\"") && ages[0].ends_with(" 0"), "{ages:?}");
+        assert!(ages[1].contains("\"known\"") && ages[1].ends_with(" 2.5"), "{ages:?}");
     }
 }

@@ -72,9 +72,6 @@ async fn serve(server: &Server, parts: &Parts, body: Incoming) -> Response<Reply
     drop(in_flight);
     let code = outcome.result.as_ref().err().map(|error| error.code);
     server.metrics.answered(outcome.action, code);
-    if outcome.action != Some(Action::ReceiveMessage) {
-        server.metrics.took(began.elapsed());
-    }
     if log::is_on(Level::Debug) {
         let action = outcome.action.map_or("", |action| action.row().name);
         let code = code.map_or("", |code| code.row().query);
@@ -112,10 +109,15 @@ async fn answer(server: &Server, parts: &Parts, head: &Head<'_>, body: Incoming)
     let credential = head.query.and_then(presigned_credential);
     let authorization = text(&parts.headers, header::AUTHORIZATION);
     let identity = auth::identify(authorization, credential.as_deref(), &server.defaults);
+    let read = clock::instant();
     let pending = door.request(identity.principal, identity.region, decoded.request);
     // A long poll holds its place in the node, not its body.
     drop((body, share));
-    match pending.await {
+    let answer = pending.await;
+    if decoded.action != Action::ReceiveMessage {
+        server.metrics.took(read.elapsed());
+    }
+    match answer {
         Some((result, unseen)) => Outcome { protocol, action, result, unseen: Some(unseen), status: None },
         None => {
             let text = "The server is stopping.";

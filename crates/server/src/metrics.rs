@@ -28,6 +28,8 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Connections that were turned away.
     pub refused_connections: AtomicU64,
+    /// How long the start took, us.
+    start_micros: AtomicU64,
 }
 
 /// A number that goes up and down.
@@ -66,6 +68,7 @@ impl Default for Metrics {
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             refused_connections: AtomicU64::new(0),
+            start_micros: AtomicU64::new(0),
         }
     }
 }
@@ -76,6 +79,11 @@ impl Metrics {
         let row = action.map_or(ACTIONS - 1, |action| action as usize);
         let column = error.map_or(OUTCOMES - 1, |code| code as usize);
         self.requests[row][column].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The server was ready this long after it began to open its data.
+    pub fn started(&self, duration: Duration) {
+        self.start_micros.store(duration.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// A request that does not wait for messages was answered, durably, this long after it was read.
@@ -94,6 +102,8 @@ impl Metrics {
         page.gauge("sluice_requests_in_flight", "Requests being served.", self.in_flight.get());
         let refused = self.refused_connections.load(Ordering::Relaxed);
         page.counter("sluice_connections_refused_total", "Connections beyond the limit.", refused);
+        let start = seconds(self.start_micros.load(Ordering::Relaxed));
+        page.gauge("sluice_start_seconds", "From opening the data to serving it, recovery included.", start);
     }
 
     fn write_requests(&self, page: &mut Page) {
@@ -113,7 +123,7 @@ impl Metrics {
 
     fn write_latency(&self, page: &mut Page) {
         let name = "sluice_durable_latency_seconds";
-        let help = "From a request read to its durable reply, of all requests but ReceiveMessage.";
+        let help = "From a request read to its durable reply, of all that were decided but ReceiveMessage.";
         page.family(name, "histogram", help);
         let bucket = format!("{name}_bucket");
         let mut total = 0;

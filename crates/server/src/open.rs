@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use disk::LocalDisk;
 use engine::{Millis, Row, Secret};
@@ -24,7 +25,7 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
     if settings.in_memory {
         return door(settings, MemoryStore::new(), Vec::new(), fresh, clock::now());
     }
-    refuse_half_filled(&settings.data)?;
+    let began = clock::instant();
     // The disk's threads wake the door, which holds the node, which holds the disk: the door comes last.
     let late = Arc::new(OnceLock::<Weak<Door>>::new());
     let waker = late.clone();
@@ -37,10 +38,11 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
         ..disk::Options::default()
     };
     let disk = LocalDisk::open(&settings.data, options).map_err(|error| sentence(&error))?;
+    refuse_half_filled(&settings.data)?;
     let direct = disk.is_direct();
     let opened =
         LogStore::open(disk, store::log::Options::default(), fresh).map_err(|error| sentence(&error))?;
-    tell(&opened.report, direct);
+    tell(&opened.report, direct, began.elapsed());
     let now = clock::at_least(opened.now + 1);
     let door = door(settings, opened.store, opened.rows, opened.secret, now)?;
     let _ = late.set(Arc::downgrade(&door));
@@ -90,9 +92,11 @@ fn door<S: Store + Send + 'static>(
     Ok(Door::new(Box::new(Real::new(node, random)), fatal))
 }
 
-fn tell(report: &Report, direct: bool) {
-    let fields: [(&str, &dyn std::fmt::Display); 6] = [
+fn tell(report: &Report, direct: bool, took: Duration) {
+    let millis = took.as_millis();
+    let fields: [(&str, &dyn std::fmt::Display); 7] = [
         ("new", &report.created),
+        ("millis", &millis),
         ("start", &report.generation),
         ("batches", &report.batches),
         ("records", &report.records),

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::random::Source;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::{listen, log, open};
+use crate::{clock, listen, log, open};
 
 /// Exit code of a process that must not go on: EX_SOFTWARE of sysexits.h.
 pub const FATAL: i32 = 70;
@@ -80,10 +80,12 @@ async fn serve(settings: Settings) -> Result<(), String> {
         .map_err(|error| format!("Listening on {} failed: {error}.", settings.listen))?;
     let server = Arc::new(new_server(settings, &listener).map_err(|error| error.to_string())?);
     let accepting = tokio::spawn(listen::accept(server.clone(), listener));
+    let began = clock::instant();
     let door = open_door(&server).await?;
     tokio::spawn(keep_time(door.clone()));
     tokio::spawn(run_when_scheduled(door.clone()));
     wait_until_ready(&door).await;
+    server.metrics.started(began.elapsed());
     let _ = server.door.set(door.clone());
     let _control = open_control(&server, &door);
     announce(&server);

@@ -26,12 +26,16 @@ fn operators_are_answered() {
     }
     let url = client.queue("watched");
     client.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "x" }));
+    // What is refused before it is decided says nothing of the disk.
+    client.send("SendMessage", b"{");
+    assert_eq!(client.reply().expect("a reply").status, 400);
     client.send("DeleteQueue", b"{\"QueueUrl\":\"http://localhost/000000000000/none\"}");
     assert_eq!(client.reply().expect("a reply").status, 400);
     let page = client.get("/metrics");
     for line in [
         "sluice_requests_total{action=\"SendMessage\",code=\"\"} 1",
         "sluice_requests_total{action=\"DeleteQueue\",code=\"AWS.SimpleQueueService.NonExistentQueue\"} 1",
+        "sluice_durable_latency_seconds_count 3",
         "sluice_queues 1",
         "sluice_connections 1",
         "sluice_ready 1",
@@ -43,9 +47,7 @@ fn operators_are_answered() {
     ] {
         assert!(page.text().lines().any(|one| one == line), "{line}\n{}", page.text());
     }
-    for name in
-        ["process_resident_memory_bytes ", "sluice_durable_latency_seconds_count ", "sluice_disk_free_bytes "]
-    {
+    for name in ["process_resident_memory_bytes ", "sluice_start_seconds ", "sluice_disk_free_bytes "] {
         assert!(page.text().lines().any(|one| one.starts_with(name)), "{name}\n{}", page.text());
     }
     // A queue of that name is still the query protocol's.
