@@ -307,10 +307,11 @@ fn pace(arguments: &Arguments, data: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Sends at a steady rate, half of it to a queue that stays and half to one that is drained some way behind,
-/// so that segments come to be half dead. A send's time counts from when it was due.
+/// Sends at a steady rate, 6 of 16 to a queue that stays and the others to one that is drained some way behind,
+/// so that segments come to be more than half dead and are merged. A send's time counts from when it was due.
 fn grow(node: &mut Local, bytes: u64, size: usize, rate: u64) -> Outcome<Measure> {
-    const GROUP: u64 = 20;
+    const STAYS: u64 = 6;
+    const GROUP: u64 = STAYS + TEN as u64;
     node.call(vec![create("stays", &[]), create("goes", &[])])?;
     let total = bytes / size as u64 / GROUP;
     let lag = (total / 8).min((200 << 20) / size as u64 / GROUP);
@@ -323,8 +324,8 @@ fn grow(node: &mut Local, bytes: u64, size: usize, rate: u64) -> Outcome<Measure
         {
             node.rest(early.min(Duration::from_millis(1)))?;
         }
-        let half = |queue| (0..GROUP / 2).map(move |_| send(queue, message(size)));
-        let mut requests: Vec<Request> = half("stays").chain(half("goes")).collect();
+        let some = |queue, count| (0..count).map(move |_| send(queue, message(size)));
+        let mut requests: Vec<Request> = some("stays", STAYS).chain(some("goes", TEN as u64)).collect();
         requests.extend(delete_all("goes", &mut received));
         requests.extend((number > lag).then(|| receive_all("goes", TEN)).into_iter().flatten());
         for reply in node.call(requests)?.replies {

@@ -42,6 +42,14 @@ mod kind {
     pub const TASK: u8 = 10;
 }
 
+/// Flags of a touched row, beside how it is leaving. Never reused.
+mod touched {
+    /// It has no lane.
+    pub const NO_LANE: u8 = 4;
+    /// Its last receive is its first, and its deadline counts from there.
+    pub const ONCE: u8 = 8;
+}
+
 /// Ordinals of records. Never reused.
 mod verb {
     pub const PUT: u8 = 1;
@@ -157,18 +165,29 @@ pub fn put_message_row(out: &mut Vec<u8>, row: &MessageRow) {
 }
 
 fn put_touched(out: &mut Vec<u8>, row: &Touched) {
-    out.push(match row.leaving {
+    let leaving = match row.leaving {
         None => 0,
         Some(Leaving { renewed: false, .. }) => 1,
         Some(Leaving { renewed: true, .. }) => 2,
-    });
+    };
+    // There is one such row for each message received, and nearly all are like this.
+    let plain = row.lane == Lane::NONE;
+    let once = row.last_received == row.first_received && row.deadline >= row.last_received;
+    let flag = |set, flag| if set { flag } else { 0 };
+    out.push(leaving | flag(plain, touched::NO_LANE) | flag(once, touched::ONCE));
     put_number(out, row.receive_count.into());
     put_number(out, row.received_before.into());
     put_number(out, row.first_received);
-    put_number(out, row.last_received);
-    put_number(out, row.deadline);
+    if once {
+        put_number(out, row.deadline - row.last_received);
+    } else {
+        put_number(out, row.last_received);
+        put_number(out, row.deadline);
+    }
     out.extend_from_slice(&row.nonce.to_le_bytes());
-    put_u128(out, row.lane.0);
+    if !plain {
+        put_u128(out, row.lane.0);
+    }
     put_number(out, row.retained_from);
     if let Some(leaving) = row.leaving {
         put_number(out, leaving.target.0);

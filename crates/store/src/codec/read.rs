@@ -10,7 +10,7 @@ use engine::rows::{
 };
 use engine::{Lane, MessageId, MessageKey, QueueId, QueueName, Record, Row, RowKey};
 
-use super::{Logged, Malformed, field, kind, verb};
+use super::{Logged, Malformed, field, kind, touched, verb};
 
 type Result<T> = std::result::Result<T, Malformed>;
 
@@ -169,19 +169,28 @@ impl<'a> Reader<'a> {
     }
 
     fn touched(&mut self) -> Result<Touched> {
-        let leaving = self.byte()?;
+        let flags = self.byte()?;
+        let (receive_count, received_before, first_received) = (self.small()?, self.small()?, self.number()?);
+        let (last_received, deadline) = if flags & touched::ONCE != 0 {
+            let deadline = first_received.checked_add(self.number()?);
+            (first_received, deadline.ok_or(Malformed("touched row"))?)
+        } else {
+            (self.number()?, self.number()?)
+        };
+        let nonce = self.u64()?;
+        let lane = if flags & touched::NO_LANE != 0 { Lane::NONE } else { Lane(self.u128()?) };
         let mut row = Touched {
-            receive_count: self.small()?,
-            received_before: self.small()?,
-            first_received: self.number()?,
-            last_received: self.number()?,
-            deadline: self.number()?,
-            nonce: self.u64()?,
-            lane: Lane(self.u128()?),
+            receive_count,
+            received_before,
+            first_received,
+            last_received,
+            deadline,
+            nonce,
+            lane,
             retained_from: self.number()?,
             leaving: None,
         };
-        row.leaving = match leaving {
+        row.leaving = match flags & !(touched::ONCE | touched::NO_LANE) {
             0 => None,
             1 => Some(Leaving { target: self.queue()?, renewed: false }),
             2 => Some(Leaving { target: self.queue()?, renewed: true }),

@@ -67,6 +67,8 @@ pub fn samples() -> Vec<Row> {
         Row::Message(KEY, MessageRow::default(), Bytes::new()),
         Row::Message(KEY, moved_message(), Bytes::from_static(b"sealed")),
         Row::Touched(KEY, touched),
+        Row::Touched(KEY, Touched { first_received: 3, last_received: 4, lane: Lane(7), ..touched }),
+        Row::Touched(KEY, Touched { first_received: 5, last_received: 5, deadline: 4, ..touched }),
         Row::Touched(KEY, leaving(false)),
         Row::Touched(KEY, leaving(true)),
         Row::Due(queue, 1_700_000_000, 12),
@@ -114,6 +116,21 @@ fn every_record_is_read_back() {
         assert_eq!(reader.record().as_ref(), Ok(&logged));
         assert!(reader.is_empty(), "{logged:?}");
     }
+}
+
+/// Touched rows were once written without flags.
+#[test]
+fn a_touched_row_without_flags_is_read() {
+    let row =
+        Touched { receive_count: 1, first_received: 5, last_received: 5, deadline: 9, ..Touched::default() };
+    let mut bytes = Vec::new();
+    put_key(&mut bytes, &RowKey::Touched(KEY));
+    bytes.extend_from_slice(&[0, 1, 0, 5, 5, 9]);
+    bytes.extend_from_slice(&[0; 8 + 16 + 1]);
+    assert_eq!(Reader::new(&bytes).row(), Ok(Row::Touched(KEY, row)));
+    let mut today = Vec::new();
+    put_row(&mut today, &Row::Touched(KEY, row));
+    assert_eq!(today.len() + 17, bytes.len());
 }
 
 #[test]
