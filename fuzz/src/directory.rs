@@ -102,8 +102,9 @@ impl Work {
                 Record::Cut(cut)
             }
             17 => {
-                let key = DedupKey { queue, minute: (NOW + at * 40) / 60_000, hash: self.dice.draw().into() };
-                Record::Put(Row::Dedup(key, DedupRow { sequence: next, sent: NOW, id: None }))
+                let sent = NOW + at * 40;
+                let key = DedupKey { queue, minute: sent / 60_000, hash: self.dice.draw().into() };
+                Record::Put(Row::Dedup(key, DedupRow { sequence: next, sent, id: None }))
             }
             18 => Record::Put(Row::Queue(queue, QueueRow { id: queue, version: at, ..QueueRow::default() })),
             _ => Record::Put(Row::Head(queue, Head { next_sequence: next, ..Head::default() })),

@@ -237,9 +237,11 @@ pub fn row(dice: &mut Dice) -> Row {
         4 => Row::Touched(message_key(dice), touched(dice)),
         5 => Row::Due(queue, dice.number(), dice.small()),
         6 => {
-            let key = DedupKey { queue, minute: dice.number(), hash: wide(dice) };
+            // In the minute of its key, and of a number that a queue can reach: others are refused.
+            let (sequence, sent) = (dice.number() >> 16, dice.number());
+            let key = DedupKey { queue, minute: sent / 60_000, hash: wide(dice) };
             let id = dice.maybe(|dice| MessageId(wide(dice)));
-            Row::Dedup(key, DedupRow { sequence: dice.number(), sent: dice.number(), id })
+            Row::Dedup(key, DedupRow { sequence, sent, id })
         }
         7 => {
             let messages = dice.some(10, |dice| (message_key(dice), dice.draw()));
