@@ -25,6 +25,8 @@ pub struct Content {
     pub capacity: Option<u64>,
     /// The number of an operation that fails with EIO.
     pub broken: Option<u64>,
+    /// Bytes read so far, and the most at once.
+    pub read: (u64, usize),
     /// What can be read but is not durable, oldest first: how it was before.
     volatile: Vec<Undo>,
 }
@@ -240,6 +242,7 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
                 offset.is_multiple_of(block as u64) && length.is_multiple_of(block),
                 "unaligned read of {file}"
             );
+            content.read = (content.read.0 + length as u64, content.read.1.max(length));
             let bytes = content.files.get(&file).ok_or(Failure::NotFound)?;
             let start = (offset as usize).min(bytes.len());
             let end = (start + length).min(bytes.len());

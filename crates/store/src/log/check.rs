@@ -6,7 +6,8 @@ use crate::codec::{Logged, Malformed, Reader, checksum};
 use crate::disk::{Disk, FileName};
 
 use super::manifest::Manifest;
-use super::open::{self, Files, JournalReader, OpenError, Replay, Report};
+use super::open::{self, Files, OpenError, Report};
+use super::replay::{JournalReader, Replay};
 use super::segment::{
     BUILD_MAGIC, Index, IndexEntry, LaneIndex, LeafEntry, Meta, Pointer, entry_at, lane_places,
 };
@@ -64,13 +65,15 @@ pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
     check_row_files(&mut files, &manifest, &mut checked)?;
     check_segments(&mut files, &manifest, &mut checked)?;
     let mut report = Report::default();
-    let read = JournalReader::open(&mut files, &manifest, &listed)
-        .and_then(|reader| reader.without_changes().replay(&mut Ignored, &mut report));
+    let read = JournalReader::open(&mut files, &manifest, &listed).and_then(|mut reader| {
+        reader.read_groups(&mut Ignored, &mut report)?;
+        Ok(reader.position())
+    });
     match read {
-        Ok(resume) if resume.next.lsn <= manifest.needs => {
-            let file = super::journal::file_name(resume.next.file);
+        Ok(end) if end.lsn <= manifest.needs => {
+            let file = super::journal::file_name(end.file);
             let what = format!("ends before batch {}", manifest.needs);
-            checked.findings.push(Finding { file, offset: resume.next.offset, what });
+            checked.findings.push(Finding { file, offset: end.offset, what });
         }
         Ok(_) => {}
         Err(error) => checked.findings.push(finding(error)?),

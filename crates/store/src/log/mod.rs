@@ -18,6 +18,7 @@ mod load;
 pub mod manifest;
 mod open;
 mod repair;
+mod replay;
 #[doc(hidden)]
 pub mod rowfile;
 #[doc(hidden)]
@@ -46,7 +47,8 @@ use blocks::{Blocks, Stop, Waiter};
 use journal::{File, Journal};
 use load::{Load, Step};
 use manifest::Manifest;
-use open::{Files, JournalReader};
+use open::Files;
+use replay::JournalReader;
 use segment::Segment;
 use state::State;
 
@@ -172,15 +174,19 @@ impl<D: Disk> LogStore<D> {
         state.read_files(&mut files, &manifest, &mut report)?;
         let segments = open::read_segments(&mut files, &manifest)?;
         report.segments = segments.len() as u64;
-        let reader = JournalReader::open(&mut files, &manifest, &listed)?;
-        let mut resume = reader.replay(&mut state, &mut report)?;
+        let mut reader = JournalReader::open(&mut files, &manifest, &listed)?;
+        // A journal that was just made need not be read back.
+        if !report.created {
+            reader.read_groups(&mut state, &mut report)?;
+        }
         if state.last < manifest.needs {
-            let (file, offset) = (journal::file_name(resume.next.file), resume.next.offset);
+            let at = reader.position();
             let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
-            return Err(OpenError::Damaged { file, offset, what });
+            return Err(OpenError::Damaged { file: journal::file_name(at.file), offset: at.offset, what });
         }
         open::require_named(&manifest, &listed)?;
         // Nothing was changed so far, so that a directory that is refused is left as it was found.
+        let mut resume = if report.created { reader.resume() } else { reader.finish(&mut report)? };
         write_manifest(&mut files, &manifest)?;
         open::remove_unnamed(&mut files, &manifest, &listed, &mut report)?;
         let rows = state.hand_over(options.keep_dedup);

@@ -1,23 +1,22 @@
 //! Opening a data directory: manifest, then the journal from where it begins, to its tail.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::ids::Secret;
-use engine::{Lsn, Millis};
 
-use crate::codec::{Logged, Malformed, Reader, checksum};
+use crate::codec::Logged;
 use crate::disk::{Disk, Failure, FileKind, FileName, Op, Output};
 
 use super::bitmap;
-use super::group::{HEADER, Header, Kind, round_up};
-use super::journal::{File, Position, Resume, file_name};
+use super::group::round_up;
+use super::journal::{Position, file_name};
 use super::manifest::{self, Manifest, Unreadable};
 use super::rowfile::{self, RowFile};
 use super::segment::Segment;
 
 /// Bytes of one read while opening.
-const READ: usize = 4 << 20;
+pub(super) const READ: usize = 4 << 20;
 
 /// Why a data directory was not opened. Nothing in it was changed, unless the disk failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +125,15 @@ impl<'a, D: Disk> Files<'a, D> {
         }
     }
 
+    /// At most `length` bytes from a block's boundary on; fewer at the end of the file.
+    pub fn read_at(&mut self, file: FileName, offset: u64, length: usize) -> Result<Vec<u8>, OpenError> {
+        let length = round_up(length as u64, self.disk.block()) as usize;
+        match self.run(file, Op::Read { file, offset, length })? {
+            Output::Bytes(bytes) => Ok(bytes),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The first `length` bytes of a file, or all there are.
     pub fn read(&mut self, file: FileName, length: u64) -> Result<Vec<u8>, OpenError> {
         let block = self.disk.block();
@@ -158,8 +166,7 @@ pub(super) fn read_manifest<D: Disk>(
     let Some((name, size)) = listed.iter().find(|(name, _)| *name == manifest::NAME) else {
         // A first open that a crash cut short leaves one empty journal file.
         for (name, size) in listed {
-            let is_empty = *name == file_name(1) && files.read(*name, *size)?.iter().all(|byte| *byte == 0);
-            if !is_empty {
+            if *name != file_name(1) || !is_empty(files, *name, *size)? {
                 return Err(OpenError::NoManifest(*name));
             }
         }
@@ -170,6 +177,25 @@ pub(super) fn read_manifest<D: Disk>(
         Unreadable::Format(found) => OpenError::Format(found),
         Unreadable::Damaged(what) => OpenError::Damaged { file: *name, offset: 0, what: what.into() },
     })
+}
+
+fn is_empty<D: Disk>(files: &mut Files<'_, D>, name: FileName, size: u64) -> Result<bool, OpenError> {
+    for offset in (0..size).step_by(READ) {
+        if end_of_content(&files.read_at(name, offset, READ)?) > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Where the zeros at the end of these bytes begin.
+pub(super) fn end_of_content(bytes: &[u8]) -> usize {
+    // A word's worth of bytes at a time: most of what is looked at is megabytes of zeros.
+    let used = |part: &&[u8]| part.iter().fold(0, |all, byte| all | byte) != 0;
+    let parts = bytes.chunks(256);
+    let Some(last) = parts.clone().rposition(|part| used(&part)) else { return 0 };
+    let end = bytes[last * 256..].iter().take(256).rposition(|byte| *byte != 0);
+    last * 256 + end.map_or(0, |at| at + 1)
 }
 
 /// Makes a new directory: a first journal file, then the manifest.
@@ -233,6 +259,39 @@ pub(super) fn remove_unnamed<D: Disk>(
     Ok(())
 }
 
+/// A file as a stream, of which a window is in memory.
+struct Source<'a, 'b, D> {
+    files: &'b mut Files<'a, D>,
+    file: FileName,
+    /// Bytes behind the window.
+    left: u64,
+    offset: u64,
+    window: Vec<u8>,
+    /// Bytes of the window already handed out.
+    at: usize,
+    /// Why the disk could not read.
+    failed: Option<OpenError>,
+}
+
+impl<D: Disk> std::io::Read for Source<'_, '_, D> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.window.len() && self.left > 0 {
+            let wanted = self.left.min(READ as u64) as usize;
+            let read = self.files.read_at(self.file, self.offset, wanted);
+            self.window =
+                read.map_err(|error| std::io::Error::other(self.failed.insert(error).to_string()))?;
+            self.window.truncate(wanted);
+            // A file that ends early is told by its last chunk.
+            self.left = if self.window.len() < wanted { 0 } else { self.left - wanted as u64 };
+            self.offset += wanted as u64;
+            self.at = 0;
+        }
+        let count = (&self.window[self.at..]).read(out)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
 /// Reads the records of a row file in order.
 pub(super) fn read_rows<D: Disk>(
     files: &mut Files<'_, D>,
@@ -241,10 +300,14 @@ pub(super) fn read_rows<D: Disk>(
     each: impl FnMut(Logged),
 ) -> Result<(), OpenError> {
     let name = rowfile::file_name(file.number);
-    let bytes = files.read(name, file.length)?;
-    let read = rowfile::read(&bytes, file.number, files.block(), each);
-    let records =
-        read.map_err(|damage| OpenError::Damaged { file: name, offset: damage.offset, what: damage.what })?;
+    let block = files.block();
+    let mut source =
+        Source { files, file: name, left: file.length, offset: 0, window: Vec::new(), at: 0, failed: None };
+    let read = rowfile::read_from(&mut source, file.number, block, each);
+    let records = read.map_err(|damage| {
+        let damaged = OpenError::Damaged { file: name, offset: damage.offset, what: damage.what };
+        source.failed.take().unwrap_or(damaged)
+    })?;
     report.checkpoint_records += records;
     if records == file.records {
         return Ok(());
@@ -271,231 +334,4 @@ pub(super) fn read_segments<D: Disk>(
         segments.push(Arc::new(segment));
     }
     Ok(segments)
-}
-
-/// Takes what the journal holds.
-pub(super) trait Replay {
-    /// A batch, in order.
-    fn batch(&mut self, lsn: Lsn, now: Millis, records: Vec<Logged>);
-}
-
-/// Reads the journal from where the manifest says, to its tail.
-pub(super) struct JournalReader<'a, 'b, D> {
-    files: &'b mut Files<'a, D>,
-    stamp: u64,
-    generation: u64,
-    /// Journal files from the manifest's on, in order.
-    journal: VecDeque<File>,
-    at: Position,
-    sealed: bool,
-    changes: bool,
-    /// The file of the last group that was read.
-    last_in: Option<FileName>,
-    full: VecDeque<File>,
-    bytes: Vec<u8>,
-}
-
-impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
-    pub fn open(
-        files: &'b mut Files<'a, D>,
-        manifest: &Manifest,
-        listed: &[(FileName, u64)],
-    ) -> Result<Self, OpenError> {
-        let is_journal =
-            |name: &FileName| name.kind == FileKind::Journal && name.number >= manifest.journal().file;
-        let journal: VecDeque<File> = listed
-            .iter()
-            .filter(|(name, _)| is_journal(name))
-            .map(|(name, size)| File { number: name.number, size: *size })
-            .collect();
-        let (stamp, generation, at) = (manifest.stamp, manifest.generation, manifest.journal());
-        let (sealed, full, bytes) = (true, VecDeque::new(), Vec::new());
-        let (changes, last_in) = (true, None);
-        let mut reader =
-            JournalReader { files, stamp, generation, journal, at, sealed, changes, last_in, full, bytes };
-        reader.enter(at)?;
-        Ok(reader)
-    }
-
-    /// Goes on in another file: it must be there, whole.
-    fn enter(&mut self, at: Position) -> Result<(), OpenError> {
-        let name = file_name(at.file);
-        let found = self.journal.iter().position(|file| file.number == at.file);
-        let index = found.ok_or(OpenError::Missing(name))?;
-        let size = self.journal[index].size;
-        if size != at.size {
-            let what = format!("it has {size} bytes instead of {}", at.size);
-            return Err(OpenError::Damaged { file: name, offset: size.min(at.size), what });
-        }
-        self.bytes = self.files.read(name, size)?;
-        self.full.extend(self.journal.drain(..index));
-        self.journal.pop_front();
-        self.at = at;
-        Ok(())
-    }
-
-    /// For a check: no torn tail is set aside, nothing is synced.
-    pub fn without_changes(mut self) -> Self {
-        self.changes = false;
-        self
-    }
-
-    /// Where the sound part ends so far.
-    pub fn position(&self) -> Position {
-        self.at
-    }
-
-    /// Replays every complete group; then the journal goes on where they end.
-    pub fn replay(mut self, into: &mut impl Replay, report: &mut Report) -> Result<Resume, OpenError> {
-        self.read_groups(into, report)?;
-        self.finish(report)
-    }
-
-    /// Replays every complete group.
-    pub fn read_groups(&mut self, into: &mut impl Replay, report: &mut Report) -> Result<(), OpenError> {
-        while let Some((header, end)) = self.next_group() {
-            report.journal_bytes += end - self.at.offset;
-            self.sealed = header.kind != Kind::Batches;
-            self.last_in = Some(file_name(self.at.file));
-            let after = Position { offset: end, group: self.at.group + 1, lsn: header.last + 1, ..self.at };
-            match header.kind {
-                Kind::Batches => self.hand_over(&header, into, report)?,
-                Kind::Seal => {}
-                Kind::Switch => {
-                    let next = self.switched_to(&header)?;
-                    let left = File { number: self.at.file, size: self.at.size };
-                    self.full.push_back(left);
-                    self.enter(Position { file: next.number, size: next.size, offset: 0, ..after })?;
-                    continue;
-                }
-            }
-            self.at = after;
-        }
-        self.refuse_later_groups()
-    }
-
-    fn finish(mut self, report: &mut Report) -> Result<Resume, OpenError> {
-        if self.changes {
-            self.set_tail_aside(report)?;
-            // The last group may have been in a cache only; from here on it counts as durable. If it is a switch,
-            // it is in another file than the groups that follow: they would be cut off from it.
-            if let Some(file) = self.last_in {
-                self.files.run(file, Op::Sync { file })?;
-            }
-        }
-        Ok(Resume {
-            stamp: self.stamp,
-            generation: self.generation,
-            next: self.at,
-            full: self.full,
-            spares: self.journal,
-            sealed: self.sealed,
-        })
-    }
-
-    /// The header of the group that comes next, if it is here and whole, and where the group ends.
-    fn next_group(&self) -> Option<(Header, u64)> {
-        let start = self.at.offset as usize;
-        let header = Header::read(self.bytes.get(start..)?, self.stamp)?;
-        let payload = start + HEADER;
-        let bytes = self.bytes.get(payload..payload + header.length as usize)?;
-        let follows = self.is_in_place(&header, self.at.file, self.at.offset)
-            && header.number == self.at.group
-            && header.first == self.at.lsn;
-        let end = round_up((HEADER as u64) + u64::from(header.length), self.files.block());
-        (follows && checksum(bytes) == header.checksum).then_some((header, self.at.offset + end))
-    }
-
-    fn is_in_place(&self, header: &Header, file: u64, offset: u64) -> bool {
-        header.file == file && header.offset == offset && header.generation <= self.generation
-    }
-
-    fn payload(&self, header: &Header) -> &[u8] {
-        let start = self.at.offset as usize + HEADER;
-        &self.bytes[start..start + header.length as usize]
-    }
-
-    fn switched_to(&self, header: &Header) -> Result<File, OpenError> {
-        let mut reader = Reader::new(self.payload(header));
-        let mut read = || Ok(File { number: reader.u64()?, size: reader.u64()? });
-        read().map_err(|malformed: Malformed| self.damaged(self.at.offset, malformed.to_string()))
-    }
-
-    fn hand_over(
-        &self,
-        header: &Header,
-        into: &mut impl Replay,
-        report: &mut Report,
-    ) -> Result<(), OpenError> {
-        let mut reader = Reader::new(self.payload(header));
-        let mut batches = || -> Result<(), Malformed> {
-            for lsn in header.first..header.last + 1 {
-                let now = reader.number()?;
-                let count = reader.count()?;
-                let records = (0..count).map(|_| reader.record()).collect::<Result<Vec<_>, _>>()?;
-                report.batches += 1;
-                report.records += records.len() as u64;
-                into.batch(lsn, now, records);
-            }
-            if reader.is_empty() { Ok(()) } else { Err(Malformed("group length")) }
-        };
-        batches().map_err(|malformed| self.damaged(self.at.offset, malformed.to_string()))
-    }
-
-    fn damaged(&self, offset: u64, what: String) -> OpenError {
-        OpenError::Damaged { file: file_name(self.at.file), offset, what }
-    }
-
-    /// A group is written when the one before it is durable: if a later one exists, the bad one was damaged.
-    fn refuse_later_groups(&mut self) -> Result<(), OpenError> {
-        let bad = self.at.offset;
-        if let Some(header) = self.later_group(&self.bytes, self.at.file, bad) {
-            return Err(self.damaged(bad, format!("group {} follows", header.number)));
-        }
-        for index in 0..self.journal.len() {
-            let file = self.journal[index];
-            let bytes = self.files.read(file.name(), file.size)?;
-            if let Some(header) = self.later_group(&bytes, file.number, 0) {
-                let what = format!("group {} follows in {}", header.number, file.name());
-                return Err(self.damaged(bad, what));
-            }
-        }
-        Ok(())
-    }
-
-    fn later_group(&self, bytes: &[u8], file: u64, from: u64) -> Option<Header> {
-        let starts = (from as usize..bytes.len()).step_by(self.files.block());
-        let mut headers = starts.filter_map(|at| Some((at, Header::read(&bytes[at..], self.stamp)?)));
-        let later = |(at, header): &(usize, Header)| {
-            self.is_in_place(header, file, *at as u64) && header.number > self.at.group
-        };
-        headers.find(later).map(|(_, header)| header)
-    }
-
-    fn was_recycled(&self, rest: &[u8]) -> bool {
-        let mut blocks = rest.chunks(self.files.block());
-        blocks.any(|block| Header::read(block, self.stamp).is_some_and(|header| header.file != self.at.file))
-    }
-
-    /// Keeps a torn last group as a file of its own: the next group is written over it.
-    fn set_tail_aside(&mut self, report: &mut Report) -> Result<(), OpenError> {
-        let rest = &self.bytes[self.at.offset.min(self.bytes.len() as u64) as usize..];
-        let length = match Header::read(rest, self.stamp) {
-            Some(header) if self.is_in_place(&header, self.at.file, self.at.offset) => {
-                round_up(HEADER as u64 + u64::from(header.length), self.files.block()) as usize
-            }
-            // Where groups of the file's former life follow, bytes without a header are of that life too.
-            _ if self.was_recycled(rest) => 0,
-            _ => rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1),
-        };
-        let torn = rest[..length.min(rest.len()).min(super::group::GROUP_BYTES)].to_vec();
-        if torn.is_empty() {
-            return Ok(());
-        }
-        let kept_as = FileName { kind: FileKind::Cut, number: self.generation };
-        let bytes = torn.len() as u64;
-        self.files.run(kept_as, Op::Replace { file: kept_as, data: torn })?;
-        report.cut = Some(CutTail { file: file_name(self.at.file), offset: self.at.offset, bytes, kept_as });
-        Ok(())
-    }
 }

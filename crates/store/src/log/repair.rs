@@ -15,7 +15,8 @@ use crate::{Event, Store};
 use super::check::{Checked, Lost, Walk, check, is_row_file};
 use super::group::Header;
 use super::manifest::Manifest;
-use super::open::{self, Files, JournalReader, OpenError, Report};
+use super::open::{self, Files, OpenError, Report};
+use super::replay::JournalReader;
 use super::segment::{self, Builder, Segment};
 use super::state::State;
 use super::{LogStore, Options, bitmap, journal, write_manifest};
@@ -164,8 +165,7 @@ fn repair_journal<D: Disk>(
     }
     let (mut state, mut report) = (State::new(manifest), Report::default());
     let at = match JournalReader::open(files, manifest, listed) {
-        Ok(reader) => {
-            let mut reader = reader.without_changes();
+        Ok(mut reader) => {
             // Where it fails is where the journal is to end.
             let _ = reader.read_groups(&mut state, &mut report);
             reader.position()

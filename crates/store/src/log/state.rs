@@ -10,7 +10,8 @@ use crate::survivors::Survivors;
 use crate::table::Entry;
 
 use super::manifest::Manifest;
-use super::open::{self, Files, OpenError, Replay, Report};
+use super::open::{self, Files, OpenError, Report};
+use super::replay::Replay;
 
 /// Rows in memory.
 #[derive(Debug)]

@@ -197,6 +197,42 @@ fn a_torn_last_group_is_cut_and_kept() {
     assert_eq!(shown(&mut again.store), Vec::<u64>::new());
 }
 
+/// A journal file of three windows, with groups over their edges: none is in memory whole.
+#[test]
+fn a_journal_is_read_by_windows_and_one_just_made_not_at_all() {
+    const MIB: usize = 1 << 20;
+    let options = Options { first_journal_file: 12 << 20, journal_file: 12 << 20, ..Options::default() };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).unwrap().store;
+    assert_eq!(store.disk.content.borrow().read, (0, 0));
+    for sequence in 0..13 {
+        let body = Bytes::from(vec![sequence as u8; 700 << 10]);
+        let row = Row::Message(key(sequence), MessageRow::default(), body);
+        store.append(Batch { now: 0, records: vec![Record::Put(row)] });
+        settle(&mut store);
+    }
+    let content = store.disk.content.clone();
+    content.borrow_mut().read = (0, 0);
+    let mut again = LogStore::open(TestDisk::over(content.clone()), options, Secret([1; 16])).unwrap();
+    assert_eq!((again.report.batches, again.report.cut), (13, None));
+    let (all, most) = content.borrow().read;
+    assert!(most <= 4 * MIB && all as usize <= 40 * MIB, "{all} bytes, {most} at once");
+    again.store.load(Ask::Exists((0..13).map(key).collect()));
+    let events = settle(&mut again.store);
+    assert!(matches!(&events[..], [Event::Loaded(_, page)] if page.rows.len() == 13), "{events:?}");
+}
+
+#[test]
+fn the_end_of_content_is_the_last_byte_that_is_not_zero() {
+    for length in [0, 1, 255, 256, 257, 1_000] {
+        assert_eq!(open::end_of_content(&vec![0; length]), 0);
+        for at in 0..length {
+            let mut bytes = vec![0; length];
+            (bytes[at / 2], bytes[at]) = (1, 7);
+            assert_eq!(open::end_of_content(&bytes), at + 1, "{at} of {length}");
+        }
+    }
+}
+
 #[test]
 fn after_a_failed_write_nothing_is_durable_any_more() {
     let mut store = open(TestDisk::new()).store;
