@@ -84,6 +84,10 @@ impl Store for LateStore {
         self.inner.idle();
     }
 
+    fn look_for_space(&mut self) {
+        self.inner.look_for_space();
+    }
+
     fn stop(&mut self) {
         self.inner.stop();
     }

@@ -114,7 +114,7 @@ pub trait Store {
     /// Nothing was appended for 10 ms: the store may mark what it wrote as complete.
     fn idle(&mut self) {}
     /// To be called about every second while `room` says that sends are refused: others may have freed space.
-    fn look_for_space(&mut self) {}
+    fn look_for_space(&mut self);
     /// Nothing more will be appended: drive `poll` until `is_quiet`.
     fn stop(&mut self) {}
     /// Whether everything appended is durable and, after `stop`, marked as complete.

@@ -100,6 +100,8 @@ impl Store for MemoryStore {
         Some(Event::Loaded(token, self.table.answer(&ask, self.durable)))
     }
 
+    fn look_for_space(&mut self) {}
+
     fn is_quiet(&self) -> bool {
         self.durable + 1 == self.next
     }
