@@ -10,7 +10,7 @@ use crate::rows::{first_of, last_of};
 use crate::table::{Entry, Table};
 
 /// What a deletion of a flushed message takes in memory, bytes, about.
-const GONE_BYTES: usize = 48;
+pub const GONE_BYTES: usize = 48;
 
 /// The cuts of one queue, as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,11 @@ impl Layer {
     /// Whether there was a cut since the last call.
     pub fn take_cut(&mut self) -> bool {
         std::mem::take(&mut self.cut)
+    }
+
+    /// What the next `take_cut` is to say.
+    pub fn note_cut(&mut self, cut: bool) {
+        self.cut = cut;
     }
 
     /// Memory it takes, bytes, about.

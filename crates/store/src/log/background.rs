@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::{Lsn, Record};
 
 use crate::disk::{Disk, Failure, FileName, Op, Output, Ticket};
-use crate::layer::Layer;
+use crate::layer::{GONE_BYTES, Layer};
 
 use super::blocks::{Stop, Waiter};
 use super::job::checkpoint::Checkpoint;
@@ -197,7 +197,9 @@ impl<D: Disk> LogStore<D> {
         let records = self.options.recovery_records / 4 * 3;
         let unflushed = self.counters.records - self.counters.in_segments;
         let unchecked = self.counters.records - self.counters.in_checkpoint;
-        let is_full = self.state.active.bytes() >= self.options.table;
+        // Deletions that damage hides stay in memory whatever is flushed.
+        let is_full =
+            self.state.active.bytes() >= self.options.table + self.manifest.unresolved.len() * GONE_BYTES;
         let job = if self.frozen.is_some()
             || is_full
             || unflushed_bytes >= bytes
@@ -332,9 +334,12 @@ impl<D: Disk> LogStore<D> {
                 self.counters.flushes_under_removals += u64::from(met_removals);
                 self.counters.in_segments = records;
                 self.buried.extend(self.frozen.take().map(|frozen| frozen.layer));
+                // A cut that damage keeps from its messages frees nothing: it is no reason for another flush.
+                let was_cut = self.state.active.take_cut();
                 for logged in flush.unresolved {
                     self.state.apply_to_messages(logged.record, &logged.spared, 0);
                 }
+                self.state.active.note_cut(was_cut);
             }
             Done::Checkpoint { records } => {
                 self.counters.checkpoints += 1;

@@ -87,10 +87,11 @@ impl<D: Disk> LogStore<D> {
             };
             self.wants_flush |= spans.into_iter().any(cut);
         }
-        // Under want of space every thousand deletions may empty a segment.
+        // Under want of space every thousand deletions may empty a segment; not those that damage hides.
+        let hidden = self.manifest.unresolved.len();
         std::mem::take(&mut self.wants_flush)
             || self.frees_journal_files(&self.manifest.messages)
-            || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000)
+            || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000 + hidden)
     }
 
     /// A job found the disk full. It is tried again when the disk is next asked what is free: with the next

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use engine::rows::{Cut, Leaving, Touched};
+
 use super::model::{Model, Work, tiny};
 use super::*;
 use crate::disk::FileKind;
@@ -131,4 +133,30 @@ fn a_file_cut_short_or_lost_is_refused() {
         let found = found(disk, &model).unwrap_or_else(|what| panic!("{name} lost: {what}"));
         assert!(found || name.kind == FileKind::Journal, "{name} lost");
     }
+}
+
+/// What a cut takes lies in damaged bytes: the cut is kept, but is no reason to flush again and again.
+#[test]
+fn a_cut_that_damage_keeps_from_its_messages_is_not_tried_without_end() {
+    let mut store = LogStore::open(TestDisk::new(), tiny(), Secret([1; 16])).expect("opens").store;
+    for sequence in 0..60 {
+        store.append(send(sequence));
+        settle(&mut store);
+    }
+    let content = store.disk.content.clone();
+    assert!(!store.segments.is_empty());
+    for (_, bytes) in content.borrow_mut().files.iter_mut().filter(|(name, _)| name.kind == FileKind::Segment)
+    {
+        bytes.fill(0);
+    }
+    // One message is on its way to another queue and stays.
+    let leaving = Some(Leaving { target: QueueId(6), renewed: false });
+    let touched = Row::Touched(key(1), Touched { leaving, ..Touched::default() });
+    let cut = Cut { queue: QUEUE, arrived_below: Some(60), delayed_below: None };
+    let before = content.borrow().done;
+    content.borrow_mut().stop_after = Some(before + 500);
+    store.append(Batch { now: 2_000, records: vec![Record::Put(touched), Record::Cut(cut)] });
+    settle(&mut store);
+    assert!(content.borrow().done < before + 100, "{} operations", content.borrow().done - before);
+    assert!(store.state.active.hides(&key(2)) && !store.state.active.hides(&key(1)));
 }
