@@ -172,9 +172,9 @@ pub struct Model {
 
 impl Model {
     /// A server without queues; `shapes` are the queues that may come to be.
-    pub fn new(shapes: Vec<Shape>, slack: u64) -> Model {
+    pub fn new(shapes: Vec<Shape>) -> Model {
         let queues = shapes.into_iter().map(Queue::new).collect();
-        Model { queues, slack, ..Model::default() }
+        Model { queues, ..Model::default() }
     }
 
     /// A turn begins at `now`, in ms.
@@ -304,7 +304,9 @@ impl Model {
     /// A reply that waits for durability proves that what its queue did before it began is durable.
     fn learn_durable(&mut self, pending: &Pending) {
         let queue = &mut self.queues[pending.call.queue()];
-        let waits = queue.fifo || !matches!(pending.call, Call::Receive { .. });
+        // GetQueueUrl and CreateQueue are answered by the catalogue alone.
+        let of_catalogue = matches!(pending.call, Call::Locate { .. } | Call::Create { .. });
+        let waits = !of_catalogue && (queue.fifo || !matches!(pending.call, Call::Receive { .. }));
         if waits {
             queue.durable_turn = queue.durable_turn.max(pending.turn.saturating_sub(1));
         }

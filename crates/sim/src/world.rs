@@ -14,7 +14,7 @@ use node::clock::Clock;
 use node::{Input, Node};
 
 use crate::disk::{Micros, SimDisk};
-use crate::faults::{Fault, FaultCounts};
+use crate::faults::FaultCounts;
 use crate::late::LateStore;
 use crate::model::{Call, Model, Violation};
 use crate::options::Options;
@@ -119,14 +119,11 @@ impl World {
     /// The world of these options, before anything happened.
     pub fn new(options: Options) -> World {
         let disk = SimDisk::new(options.disk.clone(), Rng::new(options.seed, 3));
-        let slow = options.faults.has(Fault::Slow);
-        let latency = options.disk.latency.1 + options.page_delay.1;
-        let slack = 100 + latency / 20 + if slow { 30_000 } else { 0 };
         let clients = (0..options.clients).map(|_| Client::default()).collect();
         World {
             rng: Rng::new(options.seed, 4),
             secret: Secret(u128::from(options.seed).to_le_bytes()),
-            model: Model::new(options.queues.clone(), slack),
+            model: Model::new(options.queues.clone()),
             workload: Workload::new(&options),
             disk,
             node: None,

@@ -32,7 +32,8 @@ fn shape(name: &str) -> Shape {
 
 fn history(shapes: Vec<Shape>) -> History {
     let count = shapes.len();
-    let mut history = History { model: Model::new(shapes.clone(), 100), now: T, next: 1, nonce: 0 };
+    let mut history = History { model: Model::new(shapes.clone()), now: T, next: 1, nonce: 0 };
+    history.model.slack = 100;
     history.model.turn(T);
     for (queue, shape) in shapes.into_iter().enumerate().take(count) {
         let reply = Reply::CreateQueue { queue: Default::default() };

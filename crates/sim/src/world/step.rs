@@ -25,6 +25,10 @@ const STOPS: u64 = 300;
 const ROWS_PER_STEP: u64 = 5;
 /// A check with few rows costs as much as this many.
 const FIXED_ROWS: u64 = 10;
+/// Blocks of a segment that a load reads at most, about: its index, two leaves, contents.
+const READS_PER_SEGMENT: u64 = 4;
+/// Steps between two looks at how many segments there are.
+const STEPS_PER_LOOK: u64 = 64;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
 
@@ -171,6 +175,19 @@ impl World {
             full: !self.calm && faults.has(Fault::Full),
             slow: !self.calm && faults.has(Fault::Slow),
         };
+        if self.report.steps.is_multiple_of(STEPS_PER_LOOK) {
+            self.allow_for_segments();
+        }
+    }
+
+    /// A queue that is not in memory is read from every segment, one block after the other.
+    pub(super) fn allow_for_segments(&mut self) {
+        let segments = self.node.as_ref().map_or(0, |node| node.store().stats().segments);
+        let slow = if self.options.faults.has(Fault::Slow) { 30_000 } else { 0 };
+        let reads = 50 + READS_PER_SEGMENT * segments;
+        let latency = self.options.disk.latency.1 + self.options.page_delay.1;
+        let slack = 100 + reads * latency / 1_000 + slow;
+        self.model.slack = self.model.slack.max(slack);
     }
 
     /// Judges what came out. Receives first, in the order they were decided: nothing in one step says which of
