@@ -125,6 +125,36 @@ fn a_crash_at_any_operation_loses_nothing_durable() {
     }
 }
 
+/// A message that is deleted while a load looks for it takes nothing of the load's next ones with it.
+#[test]
+fn a_deletion_during_a_search_hides_no_other_message() {
+    let disk = TestDisk::new();
+    let content = disk.content.clone();
+    let options = Options { table: 6 << 10, ..small() };
+    let mut store = LogStore::open(disk, options, Secret([1; 16])).expect("opens").store;
+    for sequence in 0..60 {
+        store.append(send(sequence));
+        settle(&mut store);
+    }
+    // Opened again, no block is in memory.
+    let mut store =
+        LogStore::open(TestDisk::over(content.clone()), options, Secret([1; 16])).expect("opens").store;
+    settle(&mut store);
+    let done = content.borrow().done;
+    content.borrow_mut().stop_after = Some(done);
+    store.load(Ask::Body(vec![key(1), key(2), key(3)]));
+    settle(&mut store);
+    store.append(Batch { now: 2_000, records: vec![Record::Delete(RowKey::Message(key(1)))] });
+    content.borrow_mut().stop_after = None;
+    let events = settle(&mut store);
+    let pages = events.iter().filter_map(|event| match event {
+        Event::Loaded(_, page) => Some(page),
+        _ => None,
+    });
+    let found: Vec<u64> = pages.flat_map(|page| &page.rows).map(|found| found.key.sequence).collect();
+    assert_eq!(found, [2, 3]);
+}
+
 fn sealed_disk() -> TestDisk {
     let mut store = open(TestDisk::new()).store;
     for sequence in 0..12 {

@@ -33,16 +33,11 @@ impl Search {
         loop {
             if let Some(cursor) = &mut self.cursor {
                 if cursor.front(blocks, |_| true)?.is_some() {
-                    let found = cursor.take().map(|(entry, _)| (entry, cursor.segment.clone()));
-                    *self = Search::default();
-                    return Ok(found);
+                    return Ok(cursor.take().map(|(entry, _)| (entry, cursor.segment.clone())));
                 }
                 self.cursor = None;
             }
-            let Some(segment) = rest.pop() else {
-                *self = Search::default();
-                return Ok(None);
-            };
+            let Some(segment) = rest.pop() else { return Ok(None) };
             self.cursor = Some(Cursor::new(segment, key, key));
         }
     }
@@ -102,6 +97,8 @@ impl Keys {
                 }
             }
             self.keys.pop();
+            // A key that was deleted while it was searched leaves its search behind.
+            self.search = Search::default();
         }
         Ok(Some(true))
     }
