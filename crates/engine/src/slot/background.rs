@@ -250,10 +250,12 @@ fn loaded_move(queue: &mut Queue, secret: &crate::Secret, load: LoadId, page: &P
 
 fn loaded_expired(queue: &mut Queue, page: Page, now: Millis, counts: &mut Counts) {
     queue.expiry_load = None;
-    queue.next_expiry = if page.ran_out { now + EXPIRY_INTERVAL } else { now };
+    let leaving = |key: &MessageKey| queue.touched.get(key).is_some_and(|row| row.leaving.is_some());
+    // A page of nothing but messages on their way elsewhere, cut short by damage, would be the same again.
+    let again = !page.ran_out && page.rows.iter().any(|found| !leaving(&found.key));
+    queue.next_expiry = if again { now } else { now + EXPIRY_INTERVAL };
     for found in page.rows {
-        let leaving = queue.touched.get(&found.key).is_some_and(|row| row.leaving.is_some());
-        if !leaving && queue.gone.since(page.lsn, &found.key) == Some(false) {
+        if !leaving(&found.key) && queue.gone.since(page.lsn, &found.key) == Some(false) {
             queue.expired.insert(found.key, found.row);
         } else {
             counts.add(Count::FilteredExpired);
