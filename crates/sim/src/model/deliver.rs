@@ -356,6 +356,7 @@ impl Model {
         self.leave(at);
         let renewed = renewed || !by_policy;
         let now = self.now();
+        let unseen = self.counted_unseen(queue);
         self.queues[queue].live.push(at);
         let uncounted = self.uncounted(&self.messages[at]);
         let message = &mut self.messages[at];
@@ -371,7 +372,7 @@ impl Model {
         message.touched = true;
         message.moved = true;
         if renewed {
-            message.count = Span::default();
+            message.count = Span { lo: 0, hi: unseen };
             message.id = None;
             message.timestamp = None;
             message.first_received = None;
@@ -379,6 +380,13 @@ impl Model {
         }
         message.solid = message.count.lo;
         Ok(())
+    }
+
+    /// Receives nobody saw in queues that feed this one: a message that was moved to one of those, received there
+    /// unseen and came on as a dead letter brings them with it.
+    fn counted_unseen(&self, queue: QueueAt) -> u64 {
+        let feeds = |from: &&super::Queue| from.redrives.iter().any(|policy| policy.target == queue);
+        self.queues.iter().filter(feeds).map(|from| from.forgotten + from.ghosts + from.receiving).sum()
     }
 
     /// The dead-letter queues it may have gone to.
