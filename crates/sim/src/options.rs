@@ -171,10 +171,10 @@ fn draw_store(rng: &mut Rng) -> StoreOptions {
 fn draw_habits(rng: &mut Rng) -> Habits {
     let calm = rng.one_in(3);
     let mut rarely = |weight: u64| if calm { 0 } else { rng.pick(&[0, weight, 3 * weight]) };
-    let (mut set, mut purge, mut remove, mut moves) = (rarely(10), rarely(4), rarely(3), rarely(6));
+    let (mut set, mut purge, mut remove, mut moves) = (rarely(10), rarely(12), rarely(3), rarely(6));
     // Some seeds are about moves, and about what crosses them.
     if !calm && rng.one_in(4) {
-        (set, purge, remove, moves) = (rng.pick(&[10, 40]), rng.pick(&[5, 40]), rng.pick(&[0, 10, 40]), 100);
+        (set, purge, remove, moves) = (rng.pick(&[10, 150]), rng.pick(&[5, 40]), rng.pick(&[0, 10, 40]), 100);
     }
     Habits {
         send: rng.between(150, 500),

@@ -34,6 +34,8 @@ pub struct Workload {
     next_attempt: u64,
     /// The latest delete of anyone.
     deleted: Option<Call>,
+    /// What the next clients do, the last first.
+    planned: Vec<Call>,
 }
 
 impl Workload {
@@ -49,18 +51,25 @@ impl Workload {
             next_dedup: 1,
             next_attempt: 1,
             deleted: None,
+            planned: Vec::new(),
         }
     }
 
-    /// What this client does next.
-    pub fn next(&mut self, model: &mut Model, hands: &mut Hands) -> Call {
+    /// What this client does next; `moving` tells that messages are on their way between queues just now.
+    pub fn next(&mut self, model: &mut Model, hands: &mut Hands, moving: bool) -> Call {
         if let Some(call) = self.make_queue(model) {
+            return call;
+        }
+        if let Some(call) = self.planned.pop().filter(|call| !model.is_governed(call.queue())) {
             return call;
         }
         if let Some(call) = self.retry(model, hands) {
             return call;
         }
         let queue = self.rng.index(model.queues.len());
+        if let Some(call) = self.cross(model, queue).filter(|_| moving) {
+            return call;
+        }
         let habits = &self.habits;
         let weights = [
             habits.send,
@@ -86,6 +95,22 @@ impl Workload {
             9 if self.rng.one_in(2) => Call::Locate { queue },
             9 => Call::Forge { queue },
             _ => Call::Counters { queue },
+        }
+    }
+
+    /// Something that crosses a move, where the seed has it at all.
+    fn cross(&mut self, model: &Model, queue: QueueAt) -> Option<Call> {
+        let (purge, remove) = (self.habits.purge > 0, self.habits.remove > 0);
+        match self.rng.below(25) {
+            0 if purge && !model.is_governed(queue) => Some(Call::Purge { queue }),
+            1 | 2 if remove => {
+                let dead = self.rng.one_in(2);
+                let target = |at: &QueueAt| {
+                    model.queues[*at].name.starts_with("dead") == dead && !model.is_governed(*at)
+                };
+                self.one_of(model, target).map(|queue| Call::Remove { queue })
+            }
+            _ => None,
         }
     }
 
@@ -228,7 +253,7 @@ impl Workload {
     }
 
     fn delete(&mut self, hands: &mut Hands, model: &Model) -> Option<Call> {
-        if let Some(call) = self.deleted.take().filter(|_| self.rng.one_in(20)) {
+        if let Some(call) = self.deleted.take().filter(|_| self.rng.one_in(8)) {
             return Some(call);
         }
         // Some deletes are repeated, by the same client later or by another one at once.
@@ -277,6 +302,24 @@ impl Workload {
     fn one_of(&mut self, model: &Model, fits: impl Fn(&QueueAt) -> bool) -> Option<QueueAt> {
         let all: Vec<QueueAt> = (0..model.queues.len()).filter(fits).collect();
         (!all.is_empty()).then(|| self.rng.pick(&all))
+    }
+
+    /// The server has crashed. Of a message whose receive it may have forgotten only the store knows whether it is
+    /// there: two clients may ask for its deletion at once, and a third for a purge.
+    pub fn crashed(&mut self, model: &Model) {
+        self.planned.clear();
+        let lately = model.handles.len().saturating_sub(LATELY)..model.handles.len();
+        let fits = |at: &HandleAt| {
+            let held = &model.handles[*at];
+            !model.queues[held.queue].fifo && model.messages[held.message].surely_there()
+        };
+        let Some(handle) = lately.rev().find(fits).filter(|_| self.rng.one_in(3)) else { return };
+        let queue = model.handles[handle].queue;
+        let delete = Call::Delete { queue, handles: vec![handle], batch: false };
+        self.planned = vec![delete.clone(), delete];
+        if self.habits.purge > 0 {
+            self.planned.insert(0, Call::Purge { queue });
+        }
     }
 
     /// A call had no reply: what the client will try again.

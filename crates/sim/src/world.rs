@@ -106,6 +106,8 @@ pub struct World {
     was_wounded: bool,
     /// Steps of moves that the node had counted in the last step but one.
     moves: u64,
+    /// The last step but one took a move further.
+    is_moving: bool,
     /// The step in which the laws are checked next.
     next_check: u64,
     /// How many batches there had been at the last check; `None` before the first of a server's life.
@@ -144,6 +146,7 @@ impl World {
             calm: false,
             was_wounded: false,
             moves: 0,
+            is_moving: false,
             next_check: 0,
             checked: None,
             waiting: false,

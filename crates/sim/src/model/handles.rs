@@ -51,11 +51,34 @@ impl Model {
         for ((&handle, before), outcome) in handles.iter().zip(&pending.before).zip(outcomes) {
             self.messages[self.handles[handle].message].busy -= 1;
             match outcome {
+                Ok(()) if self.has_expired(pending, handle, before) => {
+                    return Err(format!(
+                        "an expired handle deleted message {}",
+                        self.handles[handle].message
+                    ));
+                }
                 Ok(()) => self.delete_acknowledged(handle),
                 Err(error) => self.delete_refused(pending, handle, before, error)?,
             }
         }
         Ok(())
+    }
+
+    /// Whether a FIFO message was certainly there and visible again, so that this handle stood for nothing any more.
+    fn has_expired(&self, pending: &Pending, handle: HandleAt, before: &Before) -> bool {
+        let held = &self.handles[handle];
+        let (queue, message) = (&self.queues[held.queue], &self.messages[held.message]);
+        let here = held.stay == message.stays && held.lives == queue.lives && message.home == held.queue;
+        let alone = message.version == before.version && message.busy == 0 && queue.purging == 0;
+        let there = message.sent == super::Sent::Sure && before.gone == Gone::No;
+        queue.fifo
+            && here
+            && alone
+            && there
+            && message.newest == Some(handle)
+            && before.visible.hi < pending.began.lo
+            && !self.may_have_left(message)
+            && !self.may_have_expired(message)
     }
 
     /// Any handle of a message deletes it from the queue it was received from.

@@ -373,6 +373,19 @@ fn nothing_passes_a_message_in_flight() {
 }
 
 #[test]
+fn a_fifo_handle_deletes_while_its_message_is_in_flight_and_not_after() {
+    let mut it = fifo();
+    let at = it.send(1, 1, 1);
+    it.receive(&[(at, 1)]).unwrap();
+    it.pass(10_000);
+    refused(it.delete(0), "an expired handle");
+    let mut it = fifo();
+    let at = it.send(1, 1, 1);
+    it.receive(&[(at, 1)]).unwrap();
+    it.delete(0).unwrap();
+}
+
+#[test]
 fn sequence_numbers_rise() {
     let mut it = fifo();
     it.send(1, 1, 5);

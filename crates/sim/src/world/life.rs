@@ -144,6 +144,7 @@ impl World {
             let hands = &mut self.clients[client].hands;
             self.workload.no_reply(&self.model, hands, &call);
         }
+        self.workload.crashed(&self.model);
         for client in &mut self.clients {
             if client.waits.take().is_some() {
                 client.hangs_up = None;
@@ -165,11 +166,9 @@ impl World {
         }
         let crashes = faults.has(Fault::PowerCut) || faults.has(Fault::Kill);
         // Crashes are fond of the moments between two steps of a move.
-        let odds = if self.has_moved() {
-            self.options.steps_per_crash.min(MOVES_PER_CRASH)
-        } else {
-            self.options.steps_per_crash
-        };
+        self.is_moving = self.has_moved();
+        let most = if self.is_moving { MOVES_PER_CRASH } else { u64::MAX };
+        let odds = self.options.steps_per_crash.min(most);
         if crashes && self.rng.one_in(odds) {
             let power = faults.has(Fault::PowerCut) && (!faults.has(Fault::Kill) || self.rng.one_in(2));
             return self.crash(if power { Crash::Power } else { Crash::Kill });

@@ -83,7 +83,7 @@ impl World {
 
     fn ask(&mut self, at: usize) {
         let mut hands = std::mem::take(&mut self.clients[at].hands);
-        let call = self.workload.next(&mut self.model, &mut hands);
+        let call = self.workload.next(&mut self.model, &mut hands, self.is_moving);
         self.clients[at].hands = hands;
         let lets_go = matches!(
             call,
