@@ -68,6 +68,8 @@ struct Platter {
     /// The true bytes of sectors that hold others, by file and sector.
     wounds: BTreeMap<(FileName, u64), Vec<u8>>,
     last_journal_write: Option<(FileName, u64, u64)>,
+    /// The latest write to a journal does not rot: a store is being opened, and takes a rotten last group for torn.
+    spares_tail: bool,
     flights: Vec<Flight>,
     ready: VecDeque<Completion>,
     counts: FaultCounts,
@@ -95,6 +97,7 @@ impl SimDisk {
             files: BTreeMap::new(),
             wounds: BTreeMap::new(),
             last_journal_write: None,
+            spares_tail: false,
             flights: Vec::new(),
             ready: VecDeque::new(),
             counts: FaultCounts::default(),
@@ -158,6 +161,11 @@ impl SimDisk {
     /// Whether the latest write to a journal is among them: nothing after it can betray it.
     pub fn lost_its_tail(&self) -> bool {
         self.platter().lost_its_tail()
+    }
+
+    /// Whether the latest write to a journal is safe from rot for now.
+    pub fn spare_tail(&self, spares: bool) {
+        self.platter().spares_tail = spares;
     }
 
     /// Every stored byte is again what was written.
@@ -426,6 +434,10 @@ impl Platter {
 
     /// Flips a bit of the byte at `at`.
     fn rot(&mut self, name: FileName, at: u64) {
+        let tail = self.last_journal_write.filter(|_| self.spares_tail);
+        if tail.is_some_and(|(file, from, length)| file == name && (from..from + length).contains(&at)) {
+            return;
+        }
         let bit = 1 << self.rng.below(8);
         let sector = at / SECTOR as u64;
         let file = self.files.get_mut(&name).expect("the caller looked it up");

@@ -34,13 +34,16 @@ const MOVES: [Count; 6] = [
 impl World {
     /// Opens the store and puts a node over it. Damage may be refused; healed, everything must be there.
     pub(super) fn open(&mut self) -> Result<(), Violation> {
-        if self.disk.lost_its_tail() {
-            self.mark("tail lost and healed");
-            self.disk.heal();
-        }
         for attempt in 0.. {
+            if self.disk.lost_its_tail() {
+                self.mark("tail lost and healed");
+                self.disk.heal();
+            }
             let options = self.store_options();
-            match LogStore::open(self.disk.clone(), options, self.secret) {
+            self.disk.spare_tail(true);
+            let outcome = LogStore::open(self.disk.clone(), options, self.secret);
+            self.disk.spare_tail(false);
+            match outcome {
                 Ok(opened) => return self.start(opened),
                 Err(error) => self.opening_refused(&error, attempt)?,
             }
