@@ -17,6 +17,9 @@ use crate::log::{self, Level};
 use crate::server::Server;
 use crate::{clock, health};
 
+/// Bytes of the longest head that is served: its target, and its headers' names and values.
+pub const HEAD_BYTES: usize = 64 << 10;
+
 /// Serves one request. Never fails: whatever is wrong is said in the reply.
 pub async fn handle(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -86,6 +89,9 @@ async fn serve(server: &Server, parts: &Parts, body: Incoming) -> Response<Reply
 
 async fn answer(server: &Server, parts: &Parts, head: &Head<'_>, body: Incoming) -> Outcome {
     let protocol = Protocol::of(head);
+    if head_bytes(parts) > HEAD_BYTES {
+        return head_too_long(protocol);
+    }
     if let Some(coding) =
         text(&parts.headers, header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
     {
@@ -124,6 +130,20 @@ async fn answer(server: &Server, parts: &Parts, head: &Head<'_>, body: Incoming)
             Outcome::refusal(protocol, action, Error::new(Code::ServiceUnavailable, text))
         }
     }
+}
+
+fn head_bytes(parts: &Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    target + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+}
+
+fn head_too_long(protocol: Protocol) -> Outcome {
+    let words = format!(
+        "The request's URL and headers are longer than {HEAD_BYTES} bytes. Send what is long in the body, with POST."
+    );
+    let error = Error::new(Code::InvalidParameterValue, words);
+    let status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    Outcome { status, ..Outcome::refusal(protocol, None, error) }
 }
 
 fn unread(protocol: Protocol, why: Unread) -> Outcome {

@@ -18,9 +18,9 @@ use crate::patient::{PATIENCE, Patient};
 use crate::server::Server;
 use crate::stop::Stop;
 
-/// Bytes of a request's head, and of what is buffered of its body at once. hyper looks after each read, so a head
-/// is refused somewhere between this and twice this.
-pub const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of what is buffered of a request at once: more than [`http::HEAD_BYTES`], so that a head that is too long is
+/// refused in its own protocol. One that does not even fit in here is refused without a text, by hyper.
+const BUFFER_BYTES: usize = 2 * http::HEAD_BYTES;
 /// A head must have arrived, and an idle connection be used again, within this time. Longer than the pools of the
 /// SDKs keep an idle connection (60 s Java, 90 s Go), so that they close it, not we under their next request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -69,7 +69,7 @@ async fn serve(server: Arc<Server>, stream: TcpStream) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(BUFFER_BYTES)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
     let mut registration = Registration { stop: &server.stop, id: None };

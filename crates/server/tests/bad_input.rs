@@ -82,9 +82,24 @@ fn what_is_not_http_is_refused_and_closed() {
 #[test]
 fn oversize_heads_and_bodies_are_refused() {
     let sluice = Sluice::in_memory();
+    let long = "x".repeat(70_000);
     let mut client = sluice.connect();
+    client.write(
+        format!("GET /?Action=ListQueues HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n").as_bytes(),
+    );
+    let reply = client.reply().expect("a reply");
+    assert_eq!(reply.status, 431);
+    assert!(reply.text().contains("<Code>InvalidParameterValue</Code>"), "{}", reply.text());
+    let mut client = sluice.connect();
+    let target =
+        "X-Amz-Target: AmazonSQS.ListQueues\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 2";
     client
-        .write(format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(200_000)).as_bytes());
+        .write(format!("POST / HTTP/1.1\r\nHost: localhost\r\n{target}\r\nX: {long}\r\n\r\n{{}}").as_bytes());
+    let reply = client.reply().expect("a reply");
+    assert_eq!(error_of(&reply), (431, "InvalidParameterValueException".to_owned()));
+    // One without end is cut off.
+    let mut client = sluice.connect();
+    client.write(format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", long.repeat(5)).as_bytes());
     assert_eq!(client.reply().expect("a reply").status, 431);
     let mut client = sluice.connect();
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n\
