@@ -9,6 +9,7 @@ use store::{Event, Store};
 
 use crate::held::Pending;
 use crate::job::{Job, Origin};
+use crate::waiters::Waiters;
 use crate::{Input, Node, Output, RequestId};
 
 /// How long a request waits for room before it is throttled, ms.
@@ -166,10 +167,20 @@ impl<S: Store> Node<S> {
         woken
     }
 
-    /// Decides the waiters of a queue again, the oldest first, up to one that goes on waiting.
+    /// Decides the waiters of a queue again. Behind a long poll that found nothing, those that wait for a load alone
+    /// may find that there is none to wait for any more.
     fn wake(&mut self, queue: QueueId) -> bool {
+        let mut woken = self.wake_each(queue, Waiters::oldest);
+        if self.waiters.oldest(queue) != self.waiters.oldest_for_load(queue) {
+            woken |= self.wake_each(queue, Waiters::oldest_for_load);
+        }
+        woken
+    }
+
+    /// Decides waiters again, the oldest first, up to one that goes on waiting.
+    fn wake_each(&mut self, queue: QueueId, next: fn(&Waiters, QueueId) -> Option<RequestId>) -> bool {
         let mut woken = false;
-        while let Some(id) = self.waiters.oldest(queue) {
+        while let Some(id) = next(&self.waiters, queue) {
             if !self.has_room() {
                 self.stirred.insert(queue);
                 break;

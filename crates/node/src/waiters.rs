@@ -21,6 +21,8 @@ pub(crate) struct Waiter {
 pub(crate) struct Waiters {
     by_queue: BTreeMap<(QueueId, RequestId), Waiter>,
     by_time: BTreeSet<(Millis, QueueId, RequestId)>,
+    /// Those that wait for a load alone.
+    for_load: BTreeSet<(QueueId, RequestId)>,
 }
 
 impl Waiters {
@@ -51,24 +53,32 @@ impl Waiters {
     }
 
     pub(crate) fn insert(&mut self, queue: QueueId, id: RequestId, waiter: Waiter) {
-        if let Some(until) = waiter.until {
-            self.by_time.insert((until, queue, id));
-        }
+        match waiter.until {
+            Some(until) => self.by_time.insert((until, queue, id)),
+            None => self.for_load.insert((queue, id)),
+        };
         let before = self.by_queue.insert((queue, id), waiter);
         assert!(before.is_none(), "a request waits once");
     }
 
     pub(crate) fn remove(&mut self, queue: QueueId, id: RequestId) -> Option<Waiter> {
         let waiter = self.by_queue.remove(&(queue, id))?;
-        if let Some(until) = waiter.until {
-            self.by_time.remove(&(until, queue, id));
-        }
+        match waiter.until {
+            Some(until) => self.by_time.remove(&(until, queue, id)),
+            None => self.for_load.remove(&(queue, id)),
+        };
         Some(waiter)
     }
 
     pub(crate) fn oldest(&self, queue: QueueId) -> Option<RequestId> {
         let range = (queue, RequestId(0))..=(queue, RequestId(u64::MAX));
         self.by_queue.range(range).next().map(|((_, id), _)| *id)
+    }
+
+    /// The oldest of those that wait for a load alone.
+    pub(crate) fn oldest_for_load(&self, queue: QueueId) -> Option<RequestId> {
+        let range = (queue, RequestId(0))..=(queue, RequestId(u64::MAX));
+        self.for_load.range(range).next().map(|(_, id)| *id)
     }
 
     /// Takes out all that end by `now`, in the order they end.
@@ -106,6 +116,19 @@ mod tests {
         assert_eq!(waiters.oldest(QueueId(1)), Some(RequestId(7)));
         assert!(!waiters.any_at(QueueId(3)));
         assert!(waiters.remove(QueueId(3), RequestId(1)).is_none());
+    }
+
+    #[test]
+    fn those_that_wait_for_a_load_are_found_behind_a_long_poll() {
+        let mut waiters = Waiters::default();
+        for (id, until) in [(1, Some(100)), (2, None), (3, None)] {
+            waiters.insert(QueueId(1), RequestId(id), waiter(id, until));
+        }
+        assert_eq!(waiters.oldest_for_load(QueueId(1)), Some(RequestId(2)));
+        waiters.remove(QueueId(1), RequestId(2)).unwrap();
+        assert_eq!(waiters.oldest_for_load(QueueId(1)), Some(RequestId(3)));
+        waiters.remove(QueueId(1), RequestId(3)).unwrap();
+        assert_eq!(waiters.oldest_for_load(QueueId(1)), None);
     }
 
     #[test]

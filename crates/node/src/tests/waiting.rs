@@ -76,6 +76,23 @@ fn a_long_poll_ends_empty_at_its_time() {
 }
 
 #[test]
+fn a_short_poll_behind_a_long_one_ends_when_the_load_finds_nothing() {
+    let mut world = World::new(1);
+    world.create("jobs.fifo");
+    world.send("jobs.fifo", "one");
+    assert_eq!(world.receive("jobs.fifo").len(), 1);
+    // After a start nothing is known of what lies on disk; there the one message is in flight.
+    let mut world = world.restart();
+    world.step(Vec::new());
+    world.stall(true);
+    let (long, short) = (world.begin(receive("jobs.fifo", 20, 1)), world.begin(receive("jobs.fifo", 0, 1)));
+    assert_eq!((world.waiters(), world.reply(short)), (2, None));
+    world.stall(false);
+    assert_eq!(world.bodies(short), [""; 0]);
+    assert_eq!((world.waiters(), world.reply(long)), (1, None));
+}
+
+#[test]
 fn a_waiter_whose_client_is_gone_swallows_nothing() {
     with_slots(|mut world| {
         world.create("jobs");
