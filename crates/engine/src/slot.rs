@@ -243,6 +243,7 @@ impl Slot {
         }
         if std::mem::take(&mut queue.stirred) {
             self.stirred.insert(id);
+            queue.waits_for_load = false;
         }
         match queue.window.has_pending() {
             true => self.pending.insert(id),

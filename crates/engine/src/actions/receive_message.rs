@@ -54,6 +54,7 @@ pub fn decide(queue: &mut Queue, turn: &mut Turn, request: &ReceiveMessage, arri
         return Decision::Wait { until: Some(ends) };
     }
     if free > 0 && queue.is_cold(turn.now) {
+        (queue.wanted, queue.waits_for_load) = (true, true);
         return Decision::Wait { until: None };
     }
     if queue.window.is_damaged() {

@@ -85,6 +85,8 @@ pub struct Queue {
     pub stirred: bool,
     /// Whether a receive was not given all it asked for.
     pub wanted: bool,
+    /// Whether a receive was told to wait for a load alone, and nothing has stirred the queue since.
+    pub waits_for_load: bool,
 }
 
 impl Queue {
@@ -119,6 +121,7 @@ impl Queue {
             dirty: false,
             stirred: false,
             wanted: false,
+            waits_for_load: false,
         }
     }
 
@@ -205,7 +208,8 @@ impl Queue {
             (_, None) => {}
         }
         self.mover.put(key, row.leaving);
-        self.stirred |= standing != Standing::InFlight;
+        // A receive may wait for the content of one that was visible until now.
+        self.stirred |= standing != Standing::InFlight || before == Some(Standing::Returned);
     }
 
     fn leave_lane(&mut self, key: &MessageKey, lane: crate::Lane, standing: Option<Standing>) {
@@ -224,7 +228,8 @@ impl Queue {
         let at_limit =
             self.touched.in_flight() >= limits::IN_FLIGHT || self.touched.count() >= limits::TOUCHED;
         if let Some((row, standing)) = self.touched.remove(key) {
-            self.stirred |= at_limit;
+            // A receive may wait for the content of one that was visible until now.
+            self.stirred |= at_limit || standing == Standing::Returned;
             if self.is_fifo() {
                 self.leave_lane(key, row.lane, Some(standing));
             }

@@ -57,6 +57,8 @@ pub struct Plan {
     pub bounded: bool,
 }
 
+/// Contents of returned messages loaded at once.
+pub const BODIES: usize = 16;
 /// Messages one decision may expire or move before it looks again.
 const CLEARED_AT_ONCE: usize = 100;
 
@@ -168,8 +170,13 @@ impl Queue {
         keys
     }
 
-    /// Whether a load could still find something to offer.
-    pub fn is_cold(&self, now: Millis) -> bool {
-        self.window.is_cold(now, &self.lanes) || !self.bodies_to_load(1).is_empty()
+    /// Whether a load that is out, or that will be wished for, could still find something to offer.
+    pub fn is_cold(&mut self, now: Millis) -> bool {
+        self.window.is_cold(now, &mut self.lanes) || !self.bodies_to_load(BODIES).is_empty()
+    }
+
+    /// Whether a page is on its way whose coming stirs the queue.
+    pub fn is_loading(&self) -> bool {
+        self.window.is_loading() || self.body_load.is_some()
     }
 }

@@ -139,6 +139,16 @@ pub enum Want {
     },
 }
 
+impl Want {
+    /// Whether a message it finds may be offered at `now`.
+    fn may_offer(&self, now: Millis) -> bool {
+        match self {
+            Want::Delayed(from, _) => from.rank <= now,
+            Want::Arrived(_) | Want::Lane { .. } => true,
+        }
+    }
+}
+
 /// The last key of rank 0.
 fn end_of_arrived(queue: QueueId) -> MessageKey {
     MessageKey { queue, rank: 0, sequence: u64::MAX }
@@ -385,12 +395,11 @@ impl Window {
         MessageKey { queue: self.queue, rank: now / SECOND * SECOND + SECOND, sequence: u64::MAX }
     }
 
-    /// Whether a load that is out or wanted could still find something to offer at `now`.
-    pub fn is_cold(&self, now: Millis, lanes: &Lanes) -> bool {
-        self.arrived_wants_load(now)
-            || (self.delayed.may_load() && self.delayed.next.rank <= now)
-            || self.loadable(lanes).next().is_some()
-            || self.out.values().any(|out| !out.stale)
+    /// Whether a load that is out, or that will be wished for, could still find something to offer at `now`. Whoever
+    /// waits for that waits for nothing else, so the two are the same question.
+    pub fn is_cold(&mut self, now: Millis, lanes: &mut Lanes) -> bool {
+        self.out.values().any(|out| !out.stale)
+            || self.wants(now, lanes).iter().any(|want| want.may_offer(now))
     }
 
     fn loadable<'a>(&'a self, lanes: &'a Lanes) -> impl Iterator<Item = Lane> + 'a {

@@ -9,14 +9,13 @@ use crate::counts::{Count, Counts};
 use crate::ids::{MessageKey, Millis, QueueId};
 use crate::limits::{LANE_WINDOW, MINUTE};
 use crate::queue::Queue;
+use crate::queue::offer::BODIES;
 use crate::queue::window::{Entry, Want};
 use crate::transfer;
 use crate::turn::Turn;
 
 /// Rows of one page of a cursor.
 const RUN_ROWS: usize = 256;
-/// Contents of returned messages loaded at once.
-const BODIES: usize = 16;
 /// Expired messages looked for, and deleted by one tick.
 const EXPIRED_AT_ONCE: usize = 1_000;
 /// How often a queue's expired messages are looked for: SQS promises minutes, we keep one.
@@ -78,6 +77,10 @@ impl Slot {
             self.wish_for_window(id, &mut wishes);
             self.wish_for_bodies(id, &mut wishes);
             self.wish_for_moves(id, &mut wishes);
+            if let Some(queue) = self.queues.get_mut(&id) {
+                let waits = std::mem::take(&mut queue.waits_for_load);
+                assert!(!waits || queue.is_loading(), "a receive waits for a load, and none is out");
+            }
         }
         wishes
     }

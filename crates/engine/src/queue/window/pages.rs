@@ -155,3 +155,38 @@ impl Window {
         lanes.set_parked(lane, rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asks::Found;
+    use crate::ids::QueueId;
+    use crate::rows::{Blob, MessageRow};
+
+    /// Nobody may wait for a load that is neither out nor wished for: with enough at hand none is, though the
+    /// cursor has not seen the end, as when no more messages may be touched.
+    #[test]
+    fn a_window_that_wants_no_load_is_not_cold() {
+        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 0, true), Lanes::default());
+        let first = window.wants(1, &mut lanes).into_iter().find(|want| matches!(want, Want::Arrived(_)));
+        window.out(first.expect("nothing was read yet"), LoadId(1));
+        assert!(window.is_cold(1, &mut lanes), "a load is out");
+        let found = |sequence| Found {
+            key: MessageKey { queue: QueueId(1), rank: 0, sequence },
+            row: MessageRow::default(),
+            blob: Some(Blob::new()),
+        };
+        let page = Page { rows: (1..=200).map(found).collect(), ran_out: false, ..Page::default() };
+        window.loaded(LoadId(1), page, 1, &mut lanes, &mut Counts::default(), |_| None);
+        let wants = window.wants(1, &mut lanes);
+        assert!(
+            wants.iter().all(|want| matches!(want, Want::Delayed(from, _) if from.rank == 1)),
+            "{wants:?}"
+        );
+        window.out(wants[0].clone(), LoadId(2));
+        let page = Page { ran_out: true, ..Page::default() };
+        window.loaded(LoadId(2), page, 1, &mut lanes, &mut Counts::default(), |_| None);
+        assert_eq!(window.wants(1, &mut lanes), []);
+        assert!(window.arrived.unread && !window.is_cold(1, &mut lanes));
+    }
+}
