@@ -68,14 +68,19 @@ impl Model {
         if !message.maybe_there() {
             return;
         }
-        let receivable = self.receivable(message);
+        let mut receivable = self.receivable(message);
+        // Without its receive it counts as delayed again, until the second it fell due in is over.
+        let forgotten = message.is_forgotten() && !message.moved;
+        if forgotten {
+            receivable.hi = receivable.hi.max(self.due(message).hi);
+        }
         let sure = message.surely_there()
             && message.busy == 0
             && !self.may_have_expired(message)
             && !self.may_have_left(message);
         let hidden_by_others = self.queues[queue].hidden_until >= when.lo || self.queues[queue].ghosts > 0;
         // Delayed messages are counted by the second in which they fall due.
-        let grain = if message.touched { 0 } else { SECOND };
+        let grain = if message.touched && !forgotten { 0 } else { SECOND };
         let waits = when.hi + grain < receivable.lo;
         let ready = receivable.hi + grain <= when.lo && !hidden_by_others;
         let add = |span: &mut Span, surely: bool, maybe: bool| {

@@ -216,16 +216,21 @@ impl Model {
         self.now().hi >= from.saturating_add(retention)
     }
 
+    /// When its delay ends, ms.
+    pub(super) fn due(&self, message: &Message) -> Span {
+        let queue = &self.queues[message.home];
+        message.sent_at.plus(if queue.fifo { queue.delay() } else { message.delay })
+    }
+
     /// From when on a receive may find it, ms: not before `lo`, certainly from `hi` on.
     pub(super) fn receivable(&self, message: &Message) -> Span {
-        let queue = &self.queues[message.home];
+        let due = self.due(message);
         if message.touched {
             message.visible
-        } else if queue.fifo {
-            let due = message.sent_at.plus(queue.delay());
-            Span { lo: if message.taken_unseen { message.sent_at.lo } else { due.lo }, ..due }
+        } else if message.taken_unseen {
+            Span { lo: message.sent_at.lo, ..due }
         } else {
-            message.sent_at.plus(message.delay)
+            due
         }
     }
 }

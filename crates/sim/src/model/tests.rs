@@ -475,23 +475,44 @@ fn a_dead_letter_does_not_leave_while_in_flight() {
     refused(receive_from(&mut it, 1, at, 2), "in flight");
 }
 
+fn counters(visible: u64, delayed: u64) -> Reply {
+    let number = |name: &str, value: u64| (name.to_owned(), value.to_string());
+    let attributes = Pairs::from([
+        number("ApproximateNumberOfMessages", visible),
+        number("ApproximateNumberOfMessagesNotVisible", 0),
+        number("ApproximateNumberOfMessagesDelayed", delayed),
+        number("VisibilityTimeout", 30),
+    ]);
+    Reply::GetQueueAttributes { attributes }
+}
+
 #[test]
 fn counters_at_rest_are_exact() {
-    let counters = |visible: u64| {
-        let number = |name: &str, value: u64| (name.to_owned(), value.to_string());
-        let attributes = Pairs::from([
-            number("ApproximateNumberOfMessages", visible),
-            number("ApproximateNumberOfMessagesNotVisible", 0),
-            number("ApproximateNumberOfMessagesDelayed", 0),
-            number("VisibilityTimeout", 30),
-        ]);
-        Reply::GetQueueAttributes { attributes }
-    };
     let mut it = standard();
     it.send(0, 1, 1);
     it.pass(1_000);
-    it.call(Call::Counters { queue: 0 }, counters(1)).unwrap();
-    refused(it.call(Call::Counters { queue: 0 }, counters(2)), "messages in all");
+    it.call(Call::Counters { queue: 0 }, counters(1, 0)).unwrap();
+    refused(it.call(Call::Counters { queue: 0 }, counters(2, 0)), "messages in all");
+}
+
+#[test]
+fn a_message_whose_receive_is_forgotten_counts_as_delayed_to_the_end_of_its_second() {
+    // The time passed after the crash, ms, and whether it may count as delayed by then.
+    for (passed, may) in [(0, true), (1_500, false)] {
+        let mut it = standard();
+        let at = it.message(0, 1);
+        it.model.messages[at].own_delay = Some(2_000);
+        let reply = it.sent(at, 1);
+        it.call(send(at), reply).unwrap();
+        it.pass(2_000);
+        let id = it.begin(Call::Receive { queue: 0, most: 1, timeout: Some(0), wait: 0, attempt: None });
+        let messages = vec![it.shown(at, 1)];
+        it.model.reply(id, &Ok(Reply::ReceiveMessage { messages })).unwrap();
+        it.crash();
+        it.pass(passed);
+        let outcome = it.call(Call::Counters { queue: 0 }, counters(0, 1));
+        if may { outcome.unwrap() } else { refused(outcome, "visible") }
+    }
 }
 
 #[test]
