@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use server::body::{self, Budget, Reply, Share};
-use server::listen::{HEAD_BYTES, HEAD_TIMEOUT};
+use server::listen::{BUFFER_BYTES, HEAD_TIMEOUT};
 use server::patient::{PATIENCE, Patient};
 use server::random::Source;
 use tokio::net::{TcpListener, TcpStream};
@@ -58,7 +58,7 @@ async fn connection(floor: Arc<Floor>, stream: TcpStream) {
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES)
+        .max_buf_size(BUFFER_BYTES)
         .serve_connection(stream, service)
         .await;
 }

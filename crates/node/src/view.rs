@@ -72,6 +72,8 @@ pub struct QueueView {
     pub delayed: u64,
     /// When the oldest message was sent, ms; `None` if there is none or none of them is in memory.
     pub oldest_sent: Option<Millis>,
+    /// Deduplication ids inside their five minutes; each takes 32 bytes of memory.
+    pub deduplication_ids: usize,
 }
 
 impl<S: Store> Node<S> {
@@ -144,5 +146,6 @@ fn view(queue: &Queue, now: Millis) -> QueueView {
         in_flight: counters.in_flight,
         delayed: counters.delayed,
         oldest_sent: untouched.into_iter().chain(touched).min(),
+        deduplication_ids: queue.dedup.count(),
     }
 }

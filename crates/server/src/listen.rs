@@ -20,7 +20,7 @@ use crate::stop::Stop;
 
 /// Bytes of what is buffered of a request at once: more than [`http::HEAD_BYTES`], so that a head that is too long is
 /// refused in its own protocol. One that does not even fit in here is refused without a text, by hyper.
-const BUFFER_BYTES: usize = 2 * http::HEAD_BYTES;
+pub const BUFFER_BYTES: usize = 2 * http::HEAD_BYTES;
 /// A head must have arrived, and an idle connection be used again, within this time. Longer than the pools of the
 /// SDKs keep an idle connection (60 s Java, 90 s Go), so that they close it, not we under their next request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(120);

@@ -26,6 +26,11 @@ fn operators_are_answered() {
     }
     let url = client.queue("watched");
     client.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "x" }));
+    let fifo = json!({ "QueueName": "once.fifo", "Attributes": { "FifoQueue": "true" } });
+    let fifo = client.call("CreateQueue", fifo)["QueueUrl"].clone();
+    let message =
+        json!({ "QueueUrl": fifo, "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d" });
+    client.call("SendMessage", message);
     // What is refused before it is decided says nothing of the disk.
     client.send("SendMessage", b"{");
     assert_eq!(client.reply().expect("a reply").status, 400);
@@ -33,10 +38,10 @@ fn operators_are_answered() {
     assert_eq!(client.reply().expect("a reply").status, 400);
     let page = client.get("/metrics");
     for line in [
-        "sluice_requests_total{action=\"SendMessage\",code=\"\"} 1",
+        "sluice_requests_total{action=\"SendMessage\",code=\"\"} 2",
         "sluice_requests_total{action=\"DeleteQueue\",code=\"AWS.SimpleQueueService.NonExistentQueue\"} 1",
-        "sluice_durable_latency_seconds_count 3",
-        "sluice_queues 1",
+        "sluice_durable_latency_seconds_count 5",
+        "sluice_queues 2",
         "sluice_connections 1",
         "sluice_ready 1",
         "sluice_journal_lag_batches 0",
@@ -44,6 +49,7 @@ fn operators_are_answered() {
         "sluice_queue_visible{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 1",
         "sluice_queue_in_flight{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 0",
         "sluice_queue_delayed{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 0",
+        "sluice_queue_deduplication_ids{queue=\"once.fifo\",account=\"000000000000\",region=\"us-east-1\"} 1",
     ] {
         assert!(page.text().lines().any(|one| one == line), "{line}\n{}", page.text());
     }
