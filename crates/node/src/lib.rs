@@ -111,8 +111,8 @@ pub struct Node<S: Store> {
     batch_weighed: usize,
     /// As of the last append or event.
     room: Room,
-    /// When the store is to look for space, ms; sends are refused for want of it.
-    look_at: Option<Millis>,
+    /// When the store is next to look for space, if sends are refused for want of it, ms.
+    look_at: Millis,
     durable: Lsn,
 
     held: Held,
@@ -190,11 +190,9 @@ impl<S: Store> Node<S> {
         let leftover = leftover.then_some(self.now);
         let slots = self.slots.iter().filter_map(Slot::next_deadline).min();
         let crowd = self.crowded.front().map(|first| first.arrived + turn::PATIENCE);
+        let look = self.store.room().sends_refused.then_some(self.look_at);
         let heartbeat = Some(self.now + turn::HEARTBEAT);
-        [leftover, slots, crowd, self.waiters.next_deadline(), self.look_at, heartbeat]
-            .into_iter()
-            .flatten()
-            .min()
+        [leftover, slots, crowd, self.waiters.next_deadline(), look, heartbeat].into_iter().flatten().min()
     }
 
     /// The store.

@@ -46,7 +46,7 @@ impl<S: Store> Node<S> {
             batch_bytes: 0,
             batch_weighed: 0,
             room,
-            look_at: None,
+            look_at: 0,
             durable,
             held: Held::default(),
             flows: Flows::default(),

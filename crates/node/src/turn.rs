@@ -116,10 +116,8 @@ impl<S: Store> Node<S> {
 
     /// Space that others free is found without anything being appended.
     fn look_for_space(&mut self) {
-        if !self.store.room().sends_refused {
-            self.look_at = None;
-        } else if self.look_at.is_none_or(|at| at <= self.now) {
-            self.look_at = Some(self.now + LOOK_FOR_SPACE);
+        if self.look_at <= self.now && self.store.room().sends_refused {
+            self.look_at = self.now + LOOK_FOR_SPACE;
             self.store.look_for_space();
         }
     }

@@ -12,7 +12,7 @@ use super::blocks::{Stop, Waiter};
 use super::job::checkpoint::Checkpoint;
 use super::job::flush::{Changed, Flush};
 use super::job::merge::Merge;
-use super::job::{Job, Next, View};
+use super::job::{Job, Kind, Next, View};
 use super::journal::Position;
 use super::manifest::{self, Manifest};
 use super::segment::Segment;
@@ -67,6 +67,16 @@ enum Done {
     Flush { records: u64, flush: Box<Flush> },
     Checkpoint { records: u64 },
     Merge,
+}
+
+impl Done {
+    fn kind(&self) -> Kind {
+        match self {
+            Done::Flush { .. } => Kind::Flush,
+            Done::Checkpoint { .. } => Kind::Checkpoint,
+            Done::Merge => Kind::Merge,
+        }
+    }
 }
 
 /// What was counted since the store was opened.
@@ -187,7 +197,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     fn begin_job(&mut self) {
-        if self.lacks_space {
+        if self.is_short(Kind::Flush) {
             return;
         }
         let unflushed_bytes = self.journal.bytes_since(&self.manifest.messages);
@@ -207,12 +217,13 @@ impl<D: Disk> LogStore<D> {
             || self.is_worth_flushing()
         {
             self.flush()
-        } else if unchecked_bytes >= bytes
-            || unchecked >= records
-            || self.frees_journal_files(&self.manifest.small)
+        } else if !self.is_short(Kind::Checkpoint)
+            && (unchecked_bytes >= bytes
+                || unchecked >= records
+                || self.frees_journal_files(&self.manifest.small))
         {
             self.checkpoint()
-        } else if self.may_merge {
+        } else if self.may_merge && !self.is_short(Kind::Merge) {
             let Some(merge) = self.merge() else {
                 self.may_merge = false;
                 return;
@@ -399,9 +410,7 @@ impl<D: Disk> LogStore<D> {
         }
         if self.asking_free.take_if(|asking| *asking == ticket).is_some() {
             if let Ok(Output::Free(free)) = result {
-                self.free = Some(free);
-                self.lacks_space &= free < self.flush_takes();
-                self.lacks_file = false;
+                self.found_free(free);
             }
             return;
         }
@@ -416,7 +425,7 @@ impl<D: Disk> LogStore<D> {
                         self.state.small.dedup.thaw(false);
                     }
                     self.remove_unnamed(commit.manifest.next_file);
-                    self.found_full();
+                    self.found_full(commit.done.kind());
                 }
                 Err(failure) => self.fail("manifest", &failure),
             };
@@ -432,9 +441,10 @@ impl<D: Disk> LogStore<D> {
         running.waiting = Waiting::Nothing;
         match (result, &running.job) {
             (Ok(output), _) => running.read = Some(output),
-            (Err(Failure::Full), _) => {
+            (Err(Failure::Full), job) => {
+                let kind = job.kind();
                 self.give_up_job();
-                self.found_full();
+                self.found_full(kind);
             }
             // A merge reads: what it cannot read it leaves alone.
             (Err(_), Job::Merge(merge)) if merge.is_reading() => self.job_met_damage(),

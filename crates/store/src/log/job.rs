@@ -52,7 +52,27 @@ pub enum Job {
     Merge(Box<merge::Merge>),
 }
 
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// See [`Job::Flush`].
+    Flush,
+    /// See [`Job::Checkpoint`].
+    Checkpoint,
+    /// See [`Job::Merge`].
+    Merge,
+}
+
 impl Job {
+    /// What it does.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Job::Flush(_) => Kind::Flush,
+            Job::Checkpoint(_) => Kind::Checkpoint,
+            Job::Merge(_) => Kind::Merge,
+        }
+    }
+
     /// Goes on; `read` are the bytes of the read it asked for, if it did.
     pub fn step(&mut self, view: View<'_>, read: Option<Output>) -> Result<Next, Stop> {
         match self {

@@ -44,6 +44,7 @@ use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
 use crate::{Event, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
 use background::{Commit, Counters, Frozen, Running};
 use blocks::{Blocks, Stop, Waiter};
+use job::Kind;
 use journal::{File, Journal};
 use load::{Load, Step};
 use manifest::Manifest;
@@ -140,8 +141,9 @@ pub struct LogStore<D> {
     asking_free: Option<Ticket>,
     /// Files on their way out: each may make room.
     removing: BTreeSet<Ticket>,
-    /// A job found the disk full: none is begun before there is space.
-    lacks_space: bool,
+    /// Jobs that found the disk full, with the bytes that were thought to be free: none is begun again before
+    /// there is more.
+    short: BTreeMap<Kind, u64>,
     /// There was no space for another journal file.
     lacks_file: bool,
     /// Segments changed since none were found worth merging.
@@ -232,7 +234,7 @@ impl<D: Disk> LogStore<D> {
             free: None,
             asking_free: None,
             removing: BTreeSet::new(),
-            lacks_space: false,
+            short: BTreeMap::new(),
             lacks_file: false,
             may_merge: true,
             wants_flush: false,
@@ -414,6 +416,7 @@ impl<D: Disk> Store for LogStore<D> {
 
     fn look_for_space(&mut self) {
         if !self.failed {
+            self.try_short_jobs();
             self.ask_free_if_short();
         }
     }

@@ -6,6 +6,7 @@ use crate::Stats;
 use crate::disk::{Disk, FileName, Op};
 
 use super::LogStore;
+use super::job::Kind;
 use super::journal::{File, Position};
 use super::segment::{Segment, Span};
 
@@ -26,7 +27,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     pub(super) fn lacks_reserve(&self) -> bool {
-        self.lacks_space || self.lacks_file || self.free.is_some_and(|free| free < self.options.reserve)
+        !self.short.is_empty() || self.lacks_file || self.free.is_some_and(|free| free < self.options.reserve)
     }
 
     /// A group of this many bytes has landed.
@@ -94,10 +95,28 @@ impl<D: Disk> LogStore<D> {
             || (self.lacks_reserve() && self.state.active.gone().len() >= 1_000 + hidden)
     }
 
-    /// A job found the disk full. It is tried again when the disk is next asked what is free: with the next
-    /// group, or when nothing goes on.
-    pub(super) fn found_full(&mut self) {
-        self.lacks_space = true;
+    /// A job found the disk full. Begun again with as much free as then it would only do so again, and removing
+    /// what it wrote gives back no more than that: it waits for more, or for the next look for space.
+    pub(super) fn found_full(&mut self, kind: Kind) {
+        self.short.insert(kind, self.free.unwrap_or(0));
+    }
+
+    pub(super) fn is_short(&self, kind: Kind) -> bool {
+        self.short.contains_key(&kind)
+    }
+
+    /// The disk has told what is free.
+    pub(super) fn found_free(&mut self, free: u64) {
+        self.free = Some(free);
+        self.lacks_file = false;
+        let flush_takes = self.flush_takes();
+        self.short.retain(|kind, had| free <= *had || (*kind == Kind::Flush && free < flush_takes));
+    }
+
+    /// What was thought to be free may have been less, and a job may take less by now: each that found the disk
+    /// full is tried once more, whatever is free.
+    pub(super) fn try_short_jobs(&mut self) {
+        self.short.values_mut().for_each(|had| *had = 0);
     }
 
     /// Keeps journal files ready: those no longer needed, else new ones.

@@ -128,6 +128,42 @@ fn space_that_others_free_is_found() {
     assert!(!store.room().sends_refused);
 }
 
+/// A checkpoint takes more than is free, though a flush would not: it is tried once a look and not again and again,
+/// and written when there is space.
+#[test]
+fn a_job_without_space_waits_for_more() {
+    const ENOUGH: u64 = 1_000;
+    let options = Options { recovery_records: 1_600, ..scaled().0 };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).unwrap().store;
+    let content = store.disk.content.clone();
+    let attempts = |store: &mut LogStore<TestDisk>| {
+        let before = store.manifest.next_file;
+        let end = content.borrow().done + ENOUGH;
+        content.borrow_mut().stop_after = Some(end);
+        assert_eq!(settle(store).iter().filter(|event| matches!(event, Event::Stopped(_))).count(), 0);
+        assert!(content.borrow().done < end, "the store spins");
+        store.manifest.next_file - before
+    };
+    let row = |id| Record::Put(Row::Queue(QueueId(id), Default::default()));
+    append_all(&mut store, (1..1_200).map(row).collect());
+    assert_eq!((store.stats().checkpoints, attempts(&mut store)), (0, 0));
+    content.borrow_mut().free = Some(10_000);
+    store.append(Batch { now: 0, records: vec![row(1_200)] });
+    // What is free was known before: the second attempt is the first with what the disk says after one.
+    assert!((1..=2).contains(&attempts(&mut store)));
+    store.idle();
+    assert_eq!(attempts(&mut store), 0);
+    for _ in 0..3 {
+        store.look_for_space();
+        assert_eq!(attempts(&mut store), 1);
+    }
+    assert_eq!(store.stats().checkpoints, 0);
+    content.borrow_mut().free = Some(300_000);
+    store.idle();
+    assert!(attempts(&mut store) > 0);
+    assert!(store.stats().checkpoints == 1 && !store.room().sends_refused);
+}
+
 /// With no byte left for any job, deletions are still taken and nothing durable is lost.
 #[test]
 fn without_any_space_nothing_is_lost() {
