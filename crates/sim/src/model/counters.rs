@@ -3,6 +3,7 @@
 use engine::limits::SECOND;
 use engine::request::Pairs;
 
+use super::message::Message;
 use super::{MessageAt, Model, Pending, QueueAt, Span, Violation};
 
 impl Model {
@@ -51,8 +52,17 @@ impl Model {
         self.queues.iter().enumerate().any(|(other, from)| {
             let feeds = from.redrives.iter().any(|policy| policy.target == queue)
                 || from.moves.iter().any(|to| to.is_none_or(|to| to == queue));
-            other != queue && feeds && !from.live.is_empty()
+            other != queue && feeds && (!from.live.is_empty() || self.may_have_been_reached(other))
         })
+    }
+
+    /// Whether a message may have come to it that the model still holds for another queue's, be it one of an
+    /// earlier life of that queue.
+    fn may_have_been_reached(&self, queue: QueueAt) -> bool {
+        let there = |message: &Message| {
+            message.home != queue && self.may_have_left(message) && self.may_have_gone_to(message, queue)
+        };
+        self.messages.iter().any(|message| message.maybe_there() && there(message))
     }
 
     fn expected(&self, queue: QueueAt, when: Span) -> Expected {
