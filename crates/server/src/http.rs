@@ -14,14 +14,28 @@ use wire::{Encoded, Head, Protocol, UrlBase};
 use crate::body::{self, Reply, Share, Unread};
 use crate::door::Unseen;
 use crate::log::{self, Level};
+use crate::metrics::Gauge;
 use crate::server::Server;
 use crate::{clock, health};
 
 /// Bytes of the longest head that is served: its target, and its headers' names and values.
 pub const HEAD_BYTES: usize = 64 << 10;
 
+/// Whether a connection is within the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It is.
+    Served,
+    /// It is over the limit: only the paths for operators are served.
+    Spare,
+}
+
 /// Serves one request. Never fails: whatever is wrong is said in the reply.
-pub async fn handle(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
+pub async fn handle(
+    server: Arc<Server>,
+    room: Room,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
     let (parts, body) = request.into_parts();
     if let Some(page) = health::page(&server, &parts) {
         return Ok(page);
@@ -29,7 +43,7 @@ pub async fn handle(server: Arc<Server>, request: Request<Incoming>) -> Result<R
     if let Some(reply) = other_method(&parts.method) {
         return Ok(reply);
     }
-    Ok(serve(&server, &parts, body).await)
+    Ok(serve(&server, room, &parts, body).await)
 }
 
 /// Methods that neither protocol has.
@@ -61,17 +75,12 @@ impl Outcome {
     }
 }
 
-async fn serve(server: &Server, parts: &Parts, body: Incoming) -> Response<Reply> {
+async fn serve(server: &Server, room: Room, parts: &Parts, body: Incoming) -> Response<Reply> {
     let began = clock::instant();
     let request_id = server.random.request_id();
-    let in_flight = server.metrics.in_flight.enter();
+    let in_flight = Gauge::enter(&server.metrics.in_flight);
     let head = head_of(parts);
-    let outcome = if server.metrics.in_flight.get() > server.settings.limit_in_flight_requests as i64 {
-        let text = "The server is serving as many requests as it takes. Try again later.";
-        Outcome::refusal(Protocol::of(&head), None, Error::new(Code::ServiceUnavailable, text))
-    } else {
-        answer(server, parts, &head, body).await
-    };
+    let outcome = answer(server, room, parts, &head, body).await;
     drop(in_flight);
     let code = outcome.result.as_ref().err().map(|error| error.code);
     server.metrics.answered(outcome.action, code);
@@ -87,22 +96,18 @@ async fn serve(server: &Server, parts: &Parts, body: Incoming) -> Response<Reply
     respond(encoded, outcome.unseen, outcome.status)
 }
 
-async fn answer(server: &Server, parts: &Parts, head: &Head<'_>, body: Incoming) -> Outcome {
+async fn answer(server: &Server, room: Room, parts: &Parts, head: &Head<'_>, body: Incoming) -> Outcome {
     let protocol = Protocol::of(head);
-    if head_bytes(parts) > HEAD_BYTES {
-        return head_too_long(protocol);
-    }
-    if let Some(coding) =
-        text(&parts.headers, header::CONTENT_ENCODING).filter(|coding| *coding != "identity")
-    {
-        let words = format!("Content-Encoding {coding} is not understood; send the body as it is.");
-        return Outcome::refusal(protocol, None, Error::new(Code::MalformedInput, words));
-    }
+    let refused = refused_by_head(server, room, parts);
     let mut share = Share::of(&server.bodies);
+    // Before a refusal as well: a connection that is closed with bytes unread takes the reply from its client.
     let body = match body::read(body, &mut share).await {
         Ok(body) => body,
         Err(why) => return unread(protocol, why),
     };
+    if let Some((error, status)) = refused {
+        return Outcome { status, ..Outcome::refusal(protocol, None, error) };
+    }
     let decoded = match wire::decode(head, &body) {
         Ok(decoded) => decoded,
         Err(refused) => return Outcome::refusal(protocol, refused.action, refused.error),
@@ -137,13 +142,25 @@ fn head_bytes(parts: &Parts) -> usize {
     target + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
-fn head_too_long(protocol: Protocol) -> Outcome {
-    let words = format!(
-        "The request's URL and headers are longer than {HEAD_BYTES} bytes. Send what is long in the body, with POST."
-    );
-    let error = Error::new(Code::InvalidParameterValue, words);
-    let status = Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
-    Outcome { status, ..Outcome::refusal(protocol, None, error) }
+/// What is refused whatever its body says. The status is given where it is not the error's own.
+fn refused_by_head(server: &Server, room: Room, parts: &Parts) -> Option<(Error, Option<StatusCode>)> {
+    let unavailable = |text| Some((Error::new(Code::ServiceUnavailable, text), None));
+    if room == Room::Spare {
+        return unavailable("The server has as many connections as it takes. Try again later.");
+    }
+    if server.metrics.in_flight.get() > server.settings.limit_in_flight_requests as i64 {
+        return unavailable("The server is serving as many requests as it takes. Try again later.");
+    }
+    if head_bytes(parts) > HEAD_BYTES {
+        let words = format!(
+            "The request's URL and headers are longer than {HEAD_BYTES} bytes. Send what is long in the body, with POST."
+        );
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some((Error::new(Code::InvalidParameterValue, words), Some(status)));
+    }
+    let coding = text(&parts.headers, header::CONTENT_ENCODING).filter(|coding| *coding != "identity")?;
+    let words = format!("Content-Encoding {coding} is not understood; send the body as it is.");
+    Some((Error::new(Code::MalformedInput, words), None))
 }
 
 fn unread(protocol: Protocol, why: Unread) -> Outcome {

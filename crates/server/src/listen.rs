@@ -12,18 +12,25 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::http;
+use crate::http::{self, Room};
 use crate::log;
+use crate::metrics::{Entered, Gauge};
 use crate::patient::{PATIENCE, Patient};
 use crate::server::Server;
 use crate::stop::Stop;
 
 /// Bytes of what is buffered of a request at once: more than [`http::HEAD_BYTES`], so that a head that is too long is
-/// refused in its own protocol. One that does not even fit in here is refused without a text, by hyper.
+/// refused in its own protocol. One that does not even fit in here, has over 100 headers, or is no HTTP, is refused
+/// without a text, by hyper: it is known of no protocol yet.
 pub const BUFFER_BYTES: usize = 2 * http::HEAD_BYTES;
 /// A head must have arrived, and an idle connection be used again, within this time. Longer than the pools of the
 /// SDKs keep an idle connection (60 s Java, 90 s Go), so that they close it, not we under their next request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// Connections over the limit, at once: they get one reply, the page they ask for where it is an operator's, so that a
+/// server with as many clients as it takes is not held for dead; else a refusal in its client's protocol.
+pub const SPARE_CONNECTIONS: usize = 64;
+/// The head of such a connection must have arrived within this time.
+const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Accepts until the server stops.
 pub async fn accept(server: Arc<Server>, listener: TcpListener) {
@@ -44,13 +51,18 @@ pub async fn accept(server: Arc<Server>, listener: TcpListener) {
 }
 
 fn admit(server: &Arc<Server>, stream: TcpStream) {
-    if server.metrics.connections.get() >= server.settings.limit_connections as i64 {
+    let (open, limit) = (server.metrics.connections.get(), server.settings.limit_connections);
+    let room = if open < limit as i64 { Room::Served } else { Room::Spare };
+    if room == Room::Spare {
         server.metrics.refused_connections.fetch_add(1, Ordering::Relaxed);
+    }
+    if open >= (limit + SPARE_CONNECTIONS) as i64 {
         refuse(&stream);
         return;
     }
     let _ = stream.set_nodelay(true);
-    tokio::spawn(serve(server.clone(), stream));
+    let place = Gauge::enter(server.metrics.connections.clone());
+    tokio::spawn(serve(server.clone(), stream, room, place));
 }
 
 /// Says why, as far as the socket takes it at once, and closes.
@@ -61,14 +73,14 @@ fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(reply.as_bytes());
 }
 
-async fn serve(server: Arc<Server>, stream: TcpStream) {
-    let _open = server.metrics.connections.enter();
+async fn serve(server: Arc<Server>, stream: TcpStream, room: Room, _place: Entered<Arc<Gauge>>) {
     let handler = server.clone();
-    let service = service_fn(move |request| http::handle(handler.clone(), request));
+    let service = service_fn(move |request| http::handle(handler.clone(), room, request));
     let stream = TokioIo::new(Patient::new(stream, PATIENCE));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(room == Room::Served)
+        .header_read_timeout(if room == Room::Served { HEAD_TIMEOUT } else { SPARE_HEAD_TIMEOUT })
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);

@@ -1,6 +1,8 @@
 //! Counters of the server, and `/metrics` in Prometheus's text format.
 
 use std::fmt::{Display, Write as _};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,8 +24,8 @@ pub struct Metrics {
     requests: [[AtomicU64; OUTCOMES]; ACTIONS],
     buckets: [AtomicU64; BOUNDS.len() + 1],
     latency_micros: AtomicU64,
-    /// Open connections.
-    pub connections: Gauge,
+    /// Open connections. Their tasks hold their places, each from before it first runs.
+    pub connections: Arc<Gauge>,
     /// Requests being served, waiting receives included.
     pub in_flight: Gauge,
     /// Connections that were turned away.
@@ -38,9 +40,9 @@ pub struct Gauge(AtomicI64);
 
 impl Gauge {
     /// One more, until what comes back is dropped.
-    pub fn enter(self: &Gauge) -> Entered<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Entered(self)
+    pub fn enter<G: Deref<Target = Gauge>>(gauge: G) -> Entered<G> {
+        gauge.0.fetch_add(1, Ordering::Relaxed);
+        Entered(gauge)
     }
 
     /// As it stands.
@@ -51,9 +53,9 @@ impl Gauge {
 
 /// See [`Gauge::enter`].
 #[derive(Debug)]
-pub struct Entered<'a>(&'a Gauge);
+pub struct Entered<G: Deref<Target = Gauge>>(G);
 
-impl Drop for Entered<'_> {
+impl<G: Deref<Target = Gauge>> Drop for Entered<G> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -65,7 +67,7 @@ impl Default for Metrics {
             requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             latency_micros: AtomicU64::new(0),
-            connections: Gauge::default(),
+            connections: Arc::default(),
             in_flight: Gauge::default(),
             refused_connections: AtomicU64::new(0),
             start_micros: AtomicU64::new(0),

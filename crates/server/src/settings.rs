@@ -49,7 +49,7 @@ pub const TABLE: &[Setting] = &[
         "limit-connections",
         "COUNT",
         "16384",
-        "Open connections at most; further ones get 503 and are closed.",
+        "Open connections at most; further ones get ServiceUnavailable, or an operator's page, and are closed.",
     ),
     switch(
         "no-rest-periods",

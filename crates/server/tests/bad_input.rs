@@ -184,8 +184,18 @@ fn connections_and_requests_beyond_their_limits_are_turned_away() {
     let url = clients[0].queue("busy");
     assert!(clients[1].is_served() && clients[2].is_served() && clients[3].is_served());
     let mut fifth = sluice.connect();
-    assert_eq!(fifth.reply().expect("a reply").status, 503);
+    let reply = fifth.try_call("ListQueues", &json!({})).expect("a reply");
+    assert_eq!(error_of(&reply), (503, "ServiceUnavailableException".to_owned()));
     assert!(fifth.reply().is_none(), "closed");
+    // What watches the server sees that it lives.
+    let mut probe = sluice.connect();
+    assert_eq!(probe.get("/health/live").status, 200);
+    assert!(probe.reply().is_none(), "closed");
+    // Those that say nothing keep only a few from being heard.
+    let mut silent: Vec<Client> = (0..80).map(|_| sluice.connect()).collect();
+    let told = silent.last_mut().and_then(Client::reply).expect("a reply");
+    assert_eq!(told.status, 503);
+    drop(silent);
     let wait = json!({ "QueueUrl": url, "WaitTimeSeconds": 2 });
     for client in &mut clients[..2] {
         assert!(client.send("ReceiveMessage", wait.to_string().as_bytes()));
