@@ -134,6 +134,9 @@ pub struct Head {
     pub has_moved: bool,
     /// When the queue was last purged, ms; 0 if never.
     pub last_purge: Millis,
+    /// FIFO queues: every untouched message numbered below this is of a group with a received one that is not leaving,
+    /// so that a restart looks for free groups from here on. 0 if nothing is known.
+    pub free_from: u64,
 }
 
 /// See [`Row::Message`]. Fixed for the life of the message.

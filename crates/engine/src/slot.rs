@@ -157,6 +157,7 @@ impl Slot {
         for id in std::mem::take(&mut self.dirty) {
             let Some(queue) = self.queues.get_mut(&id) else { continue };
             queue.dirty = false;
+            queue.raise_free_from();
             queue.last_lsn = queue.last_lsn.max(lsn);
             batch.records.extend(queue.stale.drain(..).map(Record::Delete));
             batch.records.push(Record::Put(Row::Head(id, queue.head)));

@@ -256,8 +256,11 @@ fn put_queue_owned(out: &mut Vec<u8>, row: &Row) {
         Row::Head(_, head) => {
             put_number(out, head.next_sequence);
             put_number(out, head.live);
-            out.push(head.has_moved.into());
+            out.push(u8::from(head.has_moved) | u8::from(head.free_from > 0) << 1);
             put_number(out, head.last_purge);
+            if head.free_from > 0 {
+                put_number(out, head.free_from);
+            }
         }
         Row::Touched(_, row) => put_touched(out, row),
         Row::Due(_, _, count) => put_number(out, (*count).into()),

@@ -195,7 +195,7 @@ impl<'a, S: Store> Filling<'a, S> {
             Record::Put(Row::Head(queue, head)) => {
                 let known = self.heads.entry(*queue).or_default();
                 let next_sequence = known.next_sequence.max(head.next_sequence);
-                *known = Head { live: known.live, next_sequence, ..*head };
+                *known = Head { live: known.live, next_sequence, free_from: 0, ..*head };
                 return;
             }
             Record::Put(Row::Message(key, _, blob)) => {

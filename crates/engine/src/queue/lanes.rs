@@ -21,6 +21,9 @@ pub struct Lanes {
     skip: Arc<BTreeSet<Lane>>,
 }
 
+/// Lanes looked at to tell where the free ones begin.
+const LOOKS: usize = 16;
+
 #[derive(Debug, Default)]
 struct LaneState {
     /// Touched and invisible.
@@ -50,11 +53,15 @@ impl LaneState {
     }
 
     fn wants_load(&self) -> bool {
-        self.parked.is_some() && self.in_flight == 0 && self.returned.is_empty() && self.ready.is_empty()
+        self.parked.is_some() && !self.has_received() && self.ready.is_empty()
     }
 
     fn skipped(&self) -> bool {
         self.parked.is_some() || self.in_flight > 0 || self.ready.len() >= LANE_WINDOW
+    }
+
+    fn has_received(&self) -> bool {
+        self.in_flight > 0 || !self.returned.is_empty()
     }
 
     fn waits(&self) -> bool {
@@ -170,14 +177,36 @@ impl Lanes {
         }
     }
 
+    /// Each lane's first number that is parked.
+    pub fn parked_firsts(&self) -> impl Iterator<Item = (Lane, u64)> {
+        self.lanes.iter().filter_map(|(lane, state)| Some((*lane, state.parked?.first)))
+    }
+
     /// The first number that is parked of any lane.
     pub fn first_parked(&self) -> Option<u64> {
-        self.lanes.values().filter_map(|state| state.parked).map(|parked| parked.first).min()
+        self.parked_firsts().map(|(_, first)| first).min()
     }
 
     /// Lanes with something to offer, the one with the oldest message first.
     pub fn offering(&self) -> impl Iterator<Item = Lane> {
         self.offering.iter().map(|(_, lane)| *lane)
+    }
+
+    /// Whether a message of the lane was received and is still here.
+    pub fn has_received(&self, lane: Lane) -> bool {
+        self.lanes.get(&lane).is_some_and(LaneState::has_received)
+    }
+
+    /// A number below which every untouched message before `cursor` is of a lane with a received one. Not the
+    /// highest: it is found in a few looks.
+    pub fn free_from(&self, cursor: u64) -> u64 {
+        if self.to_load.len() > LOOKS {
+            return 0;
+        }
+        let parked = self.to_load.iter().filter_map(|lane| self.parked(*lane)).map(|parked| parked.first);
+        let mut offering = self.offering.iter().take(LOOKS).enumerate();
+        let offered = offering.find(|(at, (_, lane))| at + 1 == LOOKS || !self.has_received(*lane));
+        parked.chain(offered.map(|(_, (head, _))| *head)).fold(cursor, u64::min)
     }
 
     /// What a lane offers, in order: whether touched, and the number.

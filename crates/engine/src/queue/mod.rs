@@ -5,6 +5,7 @@
 
 pub mod dedup;
 pub mod due;
+pub mod free;
 pub mod gone;
 pub mod lanes;
 pub mod mover;
@@ -207,6 +208,7 @@ impl Queue {
             (_, Some(entry)) => self.window.keep_body_if_room(key, entry),
             (_, None) => {}
         }
+        self.received_left(&key, row.lane, before);
         self.mover.put(key, row.leaving);
         // A receive may wait for the content of one that was visible until now.
         self.stirred |= standing != Standing::InFlight || before == Some(Standing::Returned);
@@ -233,6 +235,7 @@ impl Queue {
             if self.is_fifo() {
                 self.leave_lane(key, row.lane, Some(standing));
             }
+            self.received_left(key, row.lane, Some(standing));
             self.mover.put(*key, None);
         }
     }
@@ -383,6 +386,7 @@ impl Queue {
     /// many as the head counts. An error says what is wrong; otherwise how many messages were looked at.
     pub fn check_places(&self) -> Result<usize, String> {
         let looks = self.window.check_places(&self.lanes, |key| self.touched.get(key).is_some())?;
+        self.check_free_from()?;
         // What falls due later lies at or after the delayed cursor.
         let delayed = !self.is_fifo() && self.due.rows().next().is_some();
         let untouched = self.window.all_untouched(&self.lanes).filter(|_| !delayed);

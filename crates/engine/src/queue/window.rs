@@ -179,6 +179,21 @@ impl Window {
         }
     }
 
+    /// A queue that was recovered is read from this number on: what lies before it is touched or parked.
+    pub fn begin_at(&mut self, sequence: u64) {
+        self.arrived.next.sequence = sequence;
+    }
+
+    /// The number from which on messages were not read.
+    pub fn cursor(&self) -> u64 {
+        self.arrived.next.sequence
+    }
+
+    /// The lanes and numbers of the messages it holds.
+    pub fn untouched_lanes(&self) -> impl Iterator<Item = (Lane, u64)> {
+        self.entries.iter().map(|(key, entry)| (entry.row.lane, key.sequence))
+    }
+
     /// Whether any message is not durable yet.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()

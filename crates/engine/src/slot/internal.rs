@@ -36,6 +36,7 @@ impl Slot {
     pub fn recovered(&mut self, now: Millis) {
         self.now = now;
         for queue in self.queues.values_mut() {
+            queue.begin_at_free();
             queue.advance(now);
             queue.next_expiry = now;
         }

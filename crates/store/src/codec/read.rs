@@ -282,12 +282,17 @@ impl<'a> Reader<'a> {
     }
 
     fn head(&mut self) -> Result<Head> {
-        Ok(Head {
-            next_sequence: self.number()?,
-            live: self.number()?,
-            has_moved: self.flag()?,
-            last_purge: self.number()?,
-        })
+        let (next_sequence, live) = (self.number()?, self.number()?);
+        let flags = self.byte()?;
+        if flags > 3 {
+            return Err(Malformed("head"));
+        }
+        let last_purge = self.number()?;
+        let free_from = if flags & 2 == 0 { 0 } else { self.number()? };
+        if flags & 2 != 0 && free_from == 0 {
+            return Err(Malformed("head"));
+        }
+        Ok(Head { next_sequence, live, has_moved: flags & 1 == 1, last_purge, free_from })
     }
 
     fn attempt(&mut self) -> Result<AttemptRow> {

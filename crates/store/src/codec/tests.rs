@@ -63,7 +63,7 @@ pub fn samples() -> Vec<Row> {
         Row::Catalogue(name(), CatalogueRow::Named(queue_row())),
         Row::Catalogue(name(), CatalogueRow::Deleted(77)),
         Row::Queue(queue, queue_row()),
-        Row::Head(queue, Head { next_sequence: 5, live: 4, has_moved: true, last_purge: 3 }),
+        Row::Head(queue, Head { next_sequence: 5, live: 4, has_moved: true, last_purge: 3, free_from: 0 }),
         Row::Message(KEY, MessageRow::default(), Bytes::new()),
         Row::Message(KEY, moved_message(), Bytes::from_static(b"sealed")),
         Row::Touched(KEY, touched),
@@ -99,6 +99,9 @@ fn records() -> Vec<Logged> {
         records.push(Logged { record: Record::Cut(cut), spared: vec![KEY] });
     }
     records.push(plain(Record::Drop(QueueId(300))));
+    // Heads were once written without this number, as the golden files are.
+    let head = |has_moved| Head { next_sequence: 5, live: 4, has_moved, last_purge: 3, free_from: 2 };
+    records.extend([true, false].map(|moved| plain(Record::Put(Row::Head(QueueId(300), head(moved))))));
     records
 }
 

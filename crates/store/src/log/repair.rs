@@ -220,8 +220,10 @@ fn recount<D: Disk>(
             records.push(Record::Delete(RowKey::Message(key)));
         }
         let right = Head { live, next_sequence: head.next_sequence.max(highest), ..head };
+        repaired.recounted += u64::from(right != head);
+        // With rows missing it may not hold any more: a start then reads from the beginning.
+        let right = Head { free_from: 0, ..right };
         if right != head {
-            repaired.recounted += 1;
             records.push(Record::Put(Row::Head(queue, right)));
         }
     }
