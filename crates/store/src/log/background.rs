@@ -50,7 +50,7 @@ enum Waiting {
     Nothing,
     Io(Ticket),
     Block,
-    Durable(Lsn),
+    Durable(Lsn, Position),
 }
 
 /// A manifest that is being written, and what is so once it is there.
@@ -137,7 +137,9 @@ impl<D: Disk> LogStore<D> {
         let Some(running) = &mut self.job else { return false };
         match running.waiting {
             Waiting::Nothing => {}
-            Waiting::Durable(lsn) if lsn <= self.durable => running.waiting = Waiting::Nothing,
+            Waiting::Durable(lsn, place) if lsn <= self.durable && self.journal.is_durable_to(&place) => {
+                running.waiting = Waiting::Nothing;
+            }
             _ => return false,
         }
         let view = View {
@@ -154,7 +156,7 @@ impl<D: Disk> LogStore<D> {
                 self.counters.unasked += bytes;
                 running.waiting = Waiting::Io(self.disk.submit(op));
             }
-            Ok(Next::Durable(lsn)) => running.waiting = Waiting::Durable(lsn),
+            Ok(Next::Durable(lsn, place)) => running.waiting = Waiting::Durable(lsn, place),
             Ok(Next::Again) => {}
             Ok(Next::Done) => self.commit_job(),
             Err(Stop::Need(need)) => {
@@ -329,6 +331,12 @@ impl<D: Disk> LogStore<D> {
             }
         };
         manifest.segments = segments.iter().map(|segment| segment.meta.clone()).collect();
+        // Otherwise a crash could have the journal go on before such a place, and cut it off from there.
+        let is_durable = |place: &Position| self.journal.is_durable_to(place);
+        assert!(
+            is_durable(&manifest.small) && is_durable(&manifest.messages),
+            "the journal's places are durable"
+        );
         let op = Op::Replace { file: manifest::NAME, data: manifest.encode() };
         self.counters.background_bytes += op_bytes(&op);
         let ticket = self.disk.submit(op);

@@ -11,6 +11,7 @@ use crate::disk::{Op, Output};
 use crate::rows::{SmallRows, first_of, last_of};
 
 use super::blocks::{Blocks, Stop};
+use super::journal::Position;
 
 /// Bytes written by one step, about. Each step's write is durable by itself: one sync at the end of a large file
 /// would hold up the journal's writes (measured: p50 and p99 of sends fell by a fifth and more).
@@ -35,8 +36,8 @@ pub enum Next {
     Io(Op),
     /// Another step, when it suits.
     Again,
-    /// This batch durable.
-    Durable(Lsn),
+    /// This batch durable, and every group before this place.
+    Durable(Lsn, Position),
     /// Nothing: its files are complete, the manifest may name them.
     Done,
 }

@@ -79,6 +79,7 @@ struct Gathered {
 #[derive(Debug)]
 struct Flying {
     ticket: Ticket,
+    number: u64,
     last: Lsn,
     bytes: usize,
 }
@@ -183,6 +184,11 @@ impl Journal {
     /// Where the group after those submitted goes.
     pub fn position(&self) -> Position {
         self.next
+    }
+
+    /// Whether every group before this place, which `position` told, is durable.
+    pub fn is_durable_to(&self, place: &Position) -> bool {
+        self.flying.as_ref().is_none_or(|flying| flying.number >= place.group)
     }
 
     /// Whether nothing is gathering or in the air.
@@ -340,7 +346,7 @@ impl Journal {
         let batches = if self.sealed { 0 } else { payload };
         self.written.payload += batches as u64;
         let op = Op::Write { file: file_name(header.file), offset: header.offset, data: bytes, sync: true };
-        self.flying = Some(Flying { ticket: disk.submit(op), last, bytes: batches });
+        self.flying = Some(Flying { ticket: disk.submit(op), number: header.number, last, bytes: batches });
     }
 
     /// Whether this completion is the flying group's; then it is durable, up to the batch returned.

@@ -123,6 +123,17 @@ impl Manifest {
         if self.small.group <= self.messages.group { self.small } else { self.messages }
     }
 
+    /// The journal ends at `end` and goes on there. A place behind it was never reached: between them were groups that
+    /// say nothing (a seal, a switch) and are lost, or ones that a repair gave up.
+    pub fn end_journal_at(&mut self, end: Position) {
+        for place in [&mut self.small, &mut self.messages] {
+            if place.group > end.group {
+                *place = end;
+            }
+        }
+        self.flushed = self.flushed.min(end.lsn - 1);
+    }
+
     /// Every file it names, itself and the journal's apart.
     pub fn files(&self) -> Vec<(FileName, Option<u64>)> {
         let rows = self.checkpoint.iter().chain(&self.dedup);

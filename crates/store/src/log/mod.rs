@@ -186,6 +186,7 @@ impl<D: Disk> LogStore<D> {
             let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
             return Err(OpenError::Damaged { file: journal::file_name(at.file), offset: at.offset, what });
         }
+        manifest.end_journal_at(reader.position());
         open::require_named(&manifest, &listed)?;
         // Nothing was changed so far, so that a directory that is refused is left as it was found.
         let mut resume = if report.created { reader.resume() } else { reader.finish(&mut report)? };

@@ -4,6 +4,7 @@ mod damage;
 mod golden;
 mod model;
 mod space;
+mod tail;
 mod tools;
 
 use bytes::Bytes;

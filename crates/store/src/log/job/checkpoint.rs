@@ -86,7 +86,7 @@ impl Checkpoint {
             Stage::Dedup => self.add_dedup(),
             Stage::Wait => {
                 self.stage = Stage::Done;
-                return Next::Durable(self.shows);
+                return Next::Durable(self.shows, self.position);
             }
             Stage::Done => return Next::Done,
         }

@@ -123,7 +123,7 @@ impl Flush {
             Stage::Bitmaps => Ok(self.write_bitmap()),
             Stage::Wait => {
                 self.stage = Stage::Done;
-                Ok(Next::Durable(self.upto))
+                Ok(Next::Durable(self.upto, self.position))
             }
             Stage::Done => Ok(Next::Done),
         }
