@@ -4,7 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::command::{Answer, Decision, Done, Facts, Internal, Settings, Undo};
 use crate::counts::Counts;
 use crate::errors::Error;
-use crate::ids::{Entropy, Lsn, Millis, Secret};
+use crate::ids::{Entropy, Lsn, MessageKey, Millis, Secret};
 use crate::queue::Queue;
 use crate::reply::Reply;
 use crate::rows::{Batch, Record};
@@ -36,6 +36,13 @@ impl Turn<'_> {
     pub fn emit(&mut self, queue: &mut Queue, record: Record) {
         queue.apply(&record, self.lsn, self.now);
         self.batch.records.push(record);
+    }
+
+    /// Takes a message that is touched or removed now out of the delayed count; `sent` is known of an untouched one.
+    pub fn leave_due(&mut self, queue: &mut Queue, key: &MessageKey, sent: Option<Millis>) {
+        if let Some(record) = sent.and_then(|sent| queue.leave_due(key, sent)) {
+            self.emit(queue, record);
+        }
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Pending {
     existed: Exists,
     /// The highest sequence number acknowledged before it began.
     sequence: u64,
+    /// Receives at its queue that had ended unseen when it began: it came after them.
+    unseen: u64,
 }
 
 /// What was known of a message before an operation on it began.
@@ -177,10 +179,15 @@ impl Model {
         Model { queues, ..Model::default() }
     }
 
+    /// Time is now `now`, in ms.
+    pub fn pass(&mut self, now: u64) {
+        self.clock.at(now);
+    }
+
     /// A turn begins at `now`, in ms.
     pub fn turn(&mut self, now: u64) {
         self.turn += 1;
-        self.clock.at(now);
+        self.pass(now);
     }
 
     /// Now, as far as is known.
@@ -233,6 +240,7 @@ impl Model {
             lives: queue.lives,
             existed: queue.exists,
             sequence: queue.highest_sequence,
+            unseen: queue.unseen(),
             call,
         };
         self.begin_effects(&mut pending);

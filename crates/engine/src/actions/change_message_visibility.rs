@@ -12,7 +12,7 @@ use crate::limits::{SECOND, VISIBILITY_TIMEOUT, VISIBILITY_TOTAL};
 use crate::queue::Queue;
 use crate::reply::Reply;
 use crate::request::VisibilityEntry;
-use crate::rows::{Record, Row, Touched};
+use crate::rows::{MessageRow, Record, Row, Touched};
 use crate::turn::Turn;
 
 /// Decides a single change.
@@ -37,7 +37,23 @@ fn change(queue: &mut Queue, turn: &mut Turn, handle: &Handle, seconds: Option<i
         let reason = "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]";
         return Err(Error::invalid_parameter("VisibilityTimeout", seconds, reason));
     }
-    let forgotten = found_forgotten(queue, turn, handle).map(|row| Touched {
+    let forgotten = found_forgotten(queue, turn, handle);
+    let sent = forgotten.map(|row| row.sent);
+    let forgotten = forgotten.map(|row| received_by(handle, row));
+    let touched = queue.touched.get(&handle.key).copied().or(forgotten);
+    let touched =
+        touched.filter(|row| row.nonce == handle.nonce && row.leaving.is_none()).ok_or_else(gone)?;
+    if queue.is_fifo() && !holds(&touched, handle, turn.now) {
+        return Err(expired());
+    }
+    turn.leave_due(queue, &handle.key, sent);
+    turn.emit(queue, Record::Put(Row::Touched(handle.key, Touched { deadline, ..touched })));
+    Ok(())
+}
+
+/// What the receive that a crash forgot had made of its message.
+fn received_by(handle: &Handle, row: &MessageRow) -> Touched {
+    Touched {
         receive_count: row.receive_count + 1,
         received_before: row.receive_count,
         first_received: if row.first_received == 0 { handle.received } else { row.first_received },
@@ -46,15 +62,7 @@ fn change(queue: &mut Queue, turn: &mut Turn, handle: &Handle, seconds: Option<i
         lane: row.lane,
         retained_from: row.retained_from,
         ..Touched::default()
-    });
-    let touched = queue.touched.get(&handle.key).copied().or(forgotten);
-    let touched =
-        touched.filter(|row| row.nonce == handle.nonce && row.leaving.is_none()).ok_or_else(gone)?;
-    if queue.is_fifo() && !holds(&touched, handle, turn.now) {
-        return Err(expired());
     }
-    turn.emit(queue, Record::Put(Row::Touched(handle.key, Touched { deadline, ..touched })));
-    Ok(())
 }
 
 fn gone() -> Error {

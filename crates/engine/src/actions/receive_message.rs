@@ -136,9 +136,7 @@ fn pick(queue: &mut Queue, turn: &mut Turn, most: usize) -> Vec<Pick> {
 
 /// Deletes an expired message; `sent` is known of an untouched one.
 pub fn expire(queue: &mut Queue, turn: &mut Turn, key: MessageKey, sent: Option<Millis>) {
-    if let Some(record) = sent.and_then(|sent| queue.leave_due(&key, sent)) {
-        turn.emit(queue, record);
-    }
+    turn.leave_due(queue, &key, sent);
     turn.emit(queue, Record::Delete(RowKey::Message(key)));
     turn.counts.add(Count::Expired);
     if queue.window.is_loading() {
@@ -152,11 +150,8 @@ fn deliver(queue: &mut Queue, turn: &mut Turn, poll: &Poll, picks: Vec<Pick>) ->
     let mut undo = Vec::with_capacity(picks.len());
     for (key, before, entry) in picks {
         let nonce = turn.entropy.draw();
-        if before.is_none()
-            && let Some(record) = queue.leave_due(&key, entry.row.sent)
-        {
-            turn.emit(queue, record);
-        }
+        let sent = before.is_none().then_some(entry.row.sent);
+        turn.leave_due(queue, &key, sent);
         let before = before.unwrap_or_else(|| untouched(&entry));
         let touched = received(turn.now, deadline, nonce, before);
         turn.emit(queue, Record::Put(Row::Touched(key, touched)));

@@ -185,9 +185,8 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
             Ok(target) => target,
             Err(reason) => return fail(task, reason),
         };
-        if let Some(record) = queue.leave_due(&key, entry.row.sent).filter(|_| touched.is_none()) {
-            turn.emit(queue, record);
-        }
+        let sent = touched.is_none().then_some(entry.row.sent);
+        turn.leave_due(queue, &key, sent);
         let row = leaving(touched, &entry, target);
         turn.emit(queue, Record::Put(Row::Touched(key, row)));
         turn.counts.add(Count::LeftByTask);

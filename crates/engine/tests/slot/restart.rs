@@ -73,6 +73,25 @@ fn a_forgotten_receive_leaves_its_handle_good() {
 }
 
 #[test]
+fn a_change_by_a_forgotten_handle_takes_its_message_out_of_the_delayed() {
+    let mut w = World::one("q", &[]);
+    // A delayed message counts as such until the second it falls due in is over.
+    w.pass(300);
+    w.send("q", msg("late").delay(1));
+    w.pass(SECOND);
+    w.hold.durable = true;
+    let got = w.one_of("q");
+    assert_eq!(w.counts("q"), (0, 1, 0));
+    w.crash();
+    w.hold.durable = false;
+    assert_eq!(w.counts("q"), (0, 0, 1), "the receive was forgotten");
+    w.change("q", &got.receipt_handle, 60).unwrap();
+    assert_eq!(w.counts("q"), (0, 1, 0));
+    w.pass(SECOND);
+    w.assert_holds("q", &["late"]);
+}
+
+#[test]
 fn a_handle_of_a_deleted_message_deletes_nothing_after_a_start() {
     let mut w = World::one("q", &[]);
     w.send_all("q", &["a", "b"]);

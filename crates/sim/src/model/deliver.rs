@@ -286,13 +286,12 @@ impl Model {
         let handle = self.hold(pending, queue, at, received, decided);
         let to = &self.queues[queue];
         let message = &mut self.messages[at];
-        if message.delivered_turn <= to.durable_turn {
-            message.solid = message.count.lo;
-        }
+        message.before_delivery(message.delivered_turn <= to.durable_turn);
         message.version += 1;
         message.touched = true;
         message.count = Span::at(text("ApproximateReceiveCount").unwrap_or(0));
-        message.forgotten_seen = to.forgotten + to.ghosts;
+        // A receive that ended unseen while this one was out may have come after it.
+        message.forgotten_seen = message.forgotten_seen.max(pending.unseen);
         message.delivered_turn = self.turn;
         message.first_received = text("ApproximateFirstReceiveTimestamp");
         message.timestamp = text("SentTimestamp");
@@ -378,7 +377,7 @@ impl Model {
             message.first_received = None;
             message.sent_at.hi = now.hi;
         }
-        message.solid = message.count.lo;
+        (message.solid, message.hidden_before) = (message.count.lo, 0);
         Ok(())
     }
 
@@ -386,7 +385,7 @@ impl Model {
     /// unseen and came on as a dead letter brings them with it.
     fn counted_unseen(&self, queue: QueueAt) -> u64 {
         let feeds = |from: &&super::Queue| from.redrives.iter().any(|policy| policy.target == queue);
-        self.queues.iter().filter(feeds).map(|from| from.forgotten + from.ghosts + from.receiving).sum()
+        self.queues.iter().filter(feeds).map(|from| from.unseen() + from.receiving).sum()
     }
 
     /// The dead-letter queues it may have gone to.

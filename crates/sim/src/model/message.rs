@@ -68,6 +68,9 @@ pub struct Message {
     pub taken_unseen: bool,
     /// From when on it can be received again, ms: not before `lo`, certainly from `hi` on.
     pub visible: Span,
+    /// Until when a crash that forgets the latest deliveries may hide it again, ms: a visibility change that nobody
+    /// was told of may have let them have it, and is forgotten with them.
+    pub hidden_before: u64,
     /// Deliveries so far, as the server counts them.
     pub count: Span,
     /// The least count that is durable.
@@ -78,7 +81,7 @@ pub struct Message {
     pub known_turn: u64,
     /// The turn in which its send ended without a reply.
     pub ended_turn: u64,
-    /// [`super::Queue::forgotten`] and ghosts at the latest delivery.
+    /// [`super::Queue::unseen`] when the receive of the latest delivery began.
     pub forgotten_seen: u64,
     /// Deletes and visibility changes of it that are out.
     pub busy: u32,
@@ -120,6 +123,7 @@ impl Message {
             touched: false,
             taken_unseen: false,
             visible: Span::default(),
+            hidden_before: 0,
             count: Span::default(),
             solid: 0,
             delivered_turn: 0,
@@ -166,10 +170,20 @@ impl Message {
         self.touched && self.first_received.is_none()
     }
 
+    /// It is about to be delivered; `durable` says whether a crash can't forget the delivery before.
+    pub fn before_delivery(&mut self, durable: bool) {
+        if durable {
+            (self.solid, self.hidden_before) = (self.count.lo, 0);
+        }
+        if self.touched {
+            self.hidden_before = self.hidden_before.max(self.visible.hi);
+        }
+    }
+
     /// The latest deliveries may never have been, for all the server knows.
     pub fn forget_receives(&mut self) {
         self.count.lo = self.solid.min(self.count.lo);
-        self.visible.lo = 0;
+        self.visible = Span { lo: 0, hi: self.visible.hi.max(self.hidden_before) };
         self.first_received = None;
     }
 }
@@ -200,7 +214,7 @@ impl Model {
     /// Deliveries nobody saw that may have been counted since the latest known one.
     pub(super) fn uncounted(&self, message: &Message) -> u64 {
         let queue = &self.queues[message.home];
-        (queue.forgotten + queue.ghosts + queue.receiving).saturating_sub(message.forgotten_seen)
+        (queue.unseen() + queue.receiving).saturating_sub(message.forgotten_seen)
     }
 
     /// Whether retention may have taken it, here or where it may have gone.

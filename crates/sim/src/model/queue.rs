@@ -166,6 +166,11 @@ impl Queue {
         }
     }
 
+    /// Receives that ended without anybody seeing their messages.
+    pub fn unseen(&self) -> u64 {
+        self.forgotten + self.ghosts
+    }
+
     /// What its visibility timeout may be, ms.
     pub fn timeout(&self) -> Span {
         span(&self.timeouts)

@@ -178,6 +178,8 @@ fn refused(outcome: Result<(), Violation>, because: &str) {
     assert!(why.contains(because), "{why}");
 }
 
+mod unseen;
+
 #[test]
 fn a_message_is_sent_received_again_and_deleted() {
     let mut it = standard();

@@ -43,6 +43,9 @@ impl World {
         let next = self.next_time();
         self.now = self.now.max(next);
         self.befall()?;
+        // Clients decide by the time of the step: the clock may just have been put ahead by minutes.
+        let wall = self.time();
+        self.model.pass(wall);
         self.act();
         self.step()
     }

@@ -1,0 +1,56 @@
+//! Receives whose reply nobody saw.
+
+use super::*;
+
+/// A receive whose messages are visible again at once.
+fn glance() -> Call {
+    Call::Receive { queue: 0, most: 10, timeout: Some(0), wait: 0, attempt: None }
+}
+
+/// A receive is answered, decided before the one that is given up while it is out.
+fn overtaken(it: &mut History, at: MessageAt) {
+    let first = it.begin(glance());
+    let unseen = it.begin(glance());
+    let messages = vec![it.shown(at, 1)];
+    it.model.hung_up(unseen);
+    it.reply(first, Reply::ReceiveMessage { messages }).unwrap();
+}
+
+#[test]
+fn a_receive_given_up_while_another_was_out_may_count_after_it() {
+    for count in [2, 3] {
+        let mut it = fifo();
+        let at = it.send(1, 1, 1);
+        overtaken(&mut it, at);
+        it.receive(&[(at, count)]).unwrap();
+    }
+}
+
+#[test]
+fn a_receive_given_up_before_another_began_does_not_count_after_it() {
+    let mut it = fifo();
+    let at = it.send(1, 1, 1);
+    let unseen = it.begin(glance());
+    it.model.hung_up(unseen);
+    let first = it.begin(glance());
+    let messages = vec![it.shown(at, 2)];
+    it.reply(first, Reply::ReceiveMessage { messages }).unwrap();
+    refused(it.receive(&[(at, 4)]), "its receive count is 4, not from 3 to 3");
+}
+
+#[test]
+fn a_crash_forgets_a_receive_together_with_the_visibility_change_that_let_it_happen() {
+    let mut it = standard();
+    let at = it.send(0, 1, 1);
+    it.receive(&[(at, 1)]).unwrap();
+    let change = |seconds| Call::Change { queue: 0, entries: vec![(0, seconds)], batch: false };
+    it.call(change(30), Reply::ChangeMessageVisibility).unwrap();
+    it.begin(change(0));
+    it.receive(&[(at, 2)]).unwrap();
+    it.crash();
+    // The second receive's five seconds are over; the thirty of the change that was acknowledged are not.
+    it.pass(6_000);
+    it.receive(&[]).unwrap();
+    it.pass(25_000);
+    refused(it.receive(&[]), "was there");
+}
