@@ -91,6 +91,8 @@ impl Client {
                 self.read.extend_from_slice(&buffer[..count]);
                 Ok(())
             }
+            // With a timeout, a read is broken off by whatever has the thread stop for a moment.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(gone(error)),
         }
     }

@@ -147,7 +147,8 @@ pub fn read_from(
         index += 1;
         if chunk.last {
             let damage = |what: String| Damage { offset, what };
-            let more = source.read(&mut [0]).map_err(|error| damage(error.to_string()))?;
+            let more = io::copy(&mut source.take(1), &mut io::sink());
+            let more = more.map_err(|error| damage(error.to_string()))?;
             return if more == 0 { Ok(records) } else { Err(damage("file length".into())) };
         }
     }
