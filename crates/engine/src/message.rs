@@ -6,6 +6,7 @@
 
 mod digest;
 mod filter;
+mod lanes;
 mod rules;
 
 #[cfg(test)]
@@ -17,7 +18,7 @@ use std::fmt;
 use crate::errors::Error;
 use crate::request::{AttributeValue, Message};
 
-pub use digest::{content_hash, md5, md5_of_attributes};
+pub use digest::{content_hash, md5, md5_of_attributes, md5_of_each};
 pub use filter::{SYSTEM_ATTRIBUTES, check_system_names, select_attributes, wants_system_attribute};
 pub use rules::check_id;
 
@@ -54,12 +55,12 @@ pub struct Measured {
 
 /// Checks all that can be told of a message without its queue, and measures it. First to last: the body, the
 /// message attributes by name (name, type, value), the system attributes, `DelaySeconds`,
-/// `MessageDeduplicationId`, `MessageGroupId`.
-pub fn check(message: &Message) -> Result<Measured, Error> {
+/// `MessageDeduplicationId`, `MessageGroupId`. `body` is the body's MD5.
+pub fn check(message: &Message, body: Md5) -> Result<Measured, Error> {
     rules::check(message)?;
     let attributes = &message.message_attributes;
     let digests = Digests {
-        md5_of_message_body: md5(message.message_body.as_bytes()),
+        md5_of_message_body: body,
         md5_of_message_attributes: digest::md5_of_sent(attributes),
         md5_of_message_system_attributes: digest::md5_of_sent(&message.message_system_attributes),
     };

@@ -31,7 +31,7 @@ const TRIES: u32 = 10;
 impl<S: Store> Node<S> {
     /// Takes one request from its arrival to its decision.
     pub(crate) fn request(&mut self, arrival: Arrival) {
-        let Arrival { id, principal, region, request, arrived } = arrival;
+        let Arrival { id, principal, region, request, digests, arrived } = arrival;
         let caller =
             Caller { account: principal.account.clone(), region, sender_id: principal.user_id.clone() };
         let (permit, queue, route) =
@@ -45,7 +45,7 @@ impl<S: Store> Node<S> {
                 self.manage(permit, administration);
             }
             (request @ (Request::SendMessage { .. } | Request::SendMessageBatch { .. }), Some(queue)) => {
-                self.send(permit, (id, route), queue, &caller, request);
+                self.send(permit, (id, route), queue, &caller, (request, digests));
             }
             (Request::ReceiveMessage(receive), Some(queue)) => {
                 self.receive(permit, (id, route), (queue, caller, arrived), receive);

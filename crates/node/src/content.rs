@@ -70,17 +70,18 @@ impl Content<'_> {
             to.attribute(name, value);
         }
         to.long(self.body.as_bytes());
+        debug_assert_eq!(to.0.len(), self.length(), "no byte too many is kept for as long as the message is");
         to.0
     }
 
-    /// Bytes to reserve: enough for everything but long attribute types.
+    /// How many bytes it takes.
     fn length(&self) -> usize {
-        let optional = |member: Option<&str>| member.map_or(0, |text| text.len() + 4);
+        let optional = |member: Option<&str>, length| member.map_or(0, |text| text.len() + length);
         let attributes = self.attributes.iter().map(|(name, value)| 9 + name.len() + size(value));
-        32 + self.sender_id.len()
-            + optional(self.group)
-            + optional(self.deduplication_id)
-            + optional(self.trace_header)
+        27 + self.sender_id.len()
+            + optional(self.group, 2)
+            + optional(self.deduplication_id, 2)
+            + optional(self.trace_header, 4)
             + attributes.sum::<usize>()
             + self.body.len()
     }

@@ -2,7 +2,7 @@
 
 use auth::Permit;
 use engine::command::{Caller, Command, Sealed};
-use engine::message::{self, Measured, TRACE_HEADER};
+use engine::message::{self, Md5, Measured, TRACE_HEADER};
 use engine::request::{Message, SendEntry};
 use engine::rows::QueueRow;
 use engine::{Code, Error, Lsn, QueueId, Request, batch};
@@ -10,7 +10,7 @@ use store::Store;
 
 use crate::content::Content;
 use crate::sealer::Sealer;
-use crate::{Node, RequestId};
+use crate::{Input, Node, RequestId};
 
 impl<S: Store> Node<S> {
     /// Seals the messages of a send and hands them to the slot.
@@ -20,15 +20,21 @@ impl<S: Store> Node<S> {
         (id, route): (RequestId, Lsn),
         queue: QueueId,
         caller: &Caller,
-        request: Request,
+        (request, digests): (Request, Vec<Md5>),
     ) {
-        match self.sealed(queue, caller, request) {
+        match self.sealed(queue, caller, request, &digests) {
             Ok(command) => self.command(permit, (id, route), command),
             Err(error) => self.refuse(id, error, route),
         }
     }
 
-    fn sealed(&self, queue: QueueId, caller: &Caller, request: Request) -> Result<Command, Error> {
+    fn sealed(
+        &self,
+        queue: QueueId,
+        caller: &Caller,
+        request: Request,
+        digests: &[Md5],
+    ) -> Result<Command, Error> {
         if self.room.sends_refused {
             let text = "The server's disk is full: messages are received and deleted, but not taken.";
             return Err(Error::new(Code::ServiceUnavailable, text));
@@ -37,12 +43,12 @@ impl<S: Store> Node<S> {
         let seal = |message: Message, measured| seal(&*self.sealer, row, caller, message, measured);
         match request {
             Request::SendMessage { message, .. } => {
-                let measured = message::check(&message)?;
+                let measured = message::check(&message, digests[0])?;
                 let entries = vec![(String::new(), seal(message, measured))];
                 Ok(Command::Send { queue, entries, batch: false })
             }
             Request::SendMessageBatch { entries, .. } => {
-                let measured = check_batch(&entries)?;
+                let measured = check_batch(&entries, digests)?;
                 let seal = |(entry, measured): (SendEntry, Result<Measured, Error>)| {
                     (entry.id, measured.and_then(|measured| seal(entry.message, measured)))
                 };
@@ -54,10 +60,30 @@ impl<S: Store> Node<S> {
     }
 }
 
+/// The MD5s of the bodies that each of these sends. Many are worked out at once, which takes a third of the time.
+pub(crate) fn digests(inputs: &[Input]) -> Vec<Vec<Md5>> {
+    let bodies: Vec<Vec<&[u8]>> = inputs.iter().map(bodies).collect();
+    let mut digests = message::md5_of_each(&bodies.concat()).into_iter();
+    bodies.iter().map(|bodies| digests.by_ref().take(bodies.len()).collect()).collect()
+}
+
+fn bodies(input: &Input) -> Vec<&[u8]> {
+    match input {
+        Input::Request { request: Request::SendMessage { message, .. }, .. } => {
+            vec![message.message_body.as_bytes()]
+        }
+        Input::Request { request: Request::SendMessageBatch { entries, .. }, .. } => {
+            entries.iter().map(|entry| entry.message.message_body.as_bytes()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The errors that fail a batch as a whole, and what each entry comes to.
-fn check_batch(entries: &[SendEntry]) -> Result<Vec<Result<Measured, Error>>, Error> {
+fn check_batch(entries: &[SendEntry], digests: &[Md5]) -> Result<Vec<Result<Measured, Error>>, Error> {
     batch::check_ids("SendMessageBatchRequestEntry", entries.iter().map(|entry| entry.id.as_str()))?;
-    let measured: Vec<_> = entries.iter().map(|entry| message::check(&entry.message)).collect();
+    let both = entries.iter().zip(digests);
+    let measured: Vec<_> = both.map(|(entry, digest)| message::check(&entry.message, *digest)).collect();
     let size = |(entry, measured): (&SendEntry, &Result<Measured, Error>)| {
         measured.as_ref().map_or(entry.message.message_body.len(), |measured| measured.size)
     };

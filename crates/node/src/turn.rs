@@ -3,6 +3,7 @@
 
 use engine::command::{Command, Facts, Internal, Moment};
 use engine::limits::{MINUTE, SECOND};
+use engine::message::Md5;
 use engine::rows::Batch;
 use engine::{Code, Count, Entropy, Error, Millis, QueueId, Record, Request, Row};
 use store::{Event, Store};
@@ -10,7 +11,7 @@ use store::{Event, Store};
 use crate::held::Pending;
 use crate::job::{Job, Origin};
 use crate::waiters::Waiters;
-use crate::{Input, Node, Output, RequestId};
+use crate::{Input, Node, Output, RequestId, send};
 
 /// How long a request waits for room before it is throttled, ms.
 pub(crate) const PATIENCE: Millis = SECOND;
@@ -40,6 +41,8 @@ pub(crate) struct Arrival {
     pub principal: auth::Principal,
     pub region: String,
     pub request: Request,
+    /// Of its messages' bodies.
+    pub digests: Vec<Md5>,
     /// ms
     pub arrived: Millis,
 }
@@ -126,8 +129,9 @@ impl<S: Store> Node<S> {
         self.settle(dues);
         self.end_waiters();
         self.admit_crowd();
-        for input in inputs {
-            self.input(input);
+        let digests = send::digests(inputs.as_slice());
+        for (input, digests) in inputs.zip(digests) {
+            self.input(input, digests);
         }
         self.settle(dues);
     }
@@ -202,12 +206,12 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn input(&mut self, input: Input) {
+    fn input(&mut self, input: Input, digests: Vec<Md5>) {
         match input {
             Input::Request { id, principal, region, request } => {
                 let arrived = self.now;
                 self.counters.requests += 1;
-                self.arrive(Arrival { id, principal, region, request, arrived });
+                self.arrive(Arrival { id, principal, region, request, digests, arrived });
             }
             Input::Gone(id) => self.gone(id),
             Input::Undo(undo) if undo.is_empty() => {}

@@ -21,7 +21,7 @@ pub fn decide(
 ) -> Decision {
     let mut outcomes = Vec::with_capacity(entries.len());
     for (id, sealed) in entries {
-        let outcome = sealed.clone().and_then(|sealed| send(queue, turn, sealed));
+        let outcome = sealed.as_ref().map_err(Clone::clone).and_then(|sealed| send(queue, turn, sealed));
         outcomes.push((id.clone(), outcome));
     }
     if batch {
@@ -34,25 +34,25 @@ pub fn decide(
 
 /// Sends one message. Errors, first that applies: too long; on FIFO queues no group, a delay of its own, neither
 /// id nor content to deduplicate by; on standard queues a deduplication id; a delay out of range.
-fn send(queue: &mut Queue, turn: &mut Turn, sealed: Sealed) -> Result<SentMessage, Error> {
-    check_size(queue, &sealed)?;
-    let delay = delay(queue, &sealed)?;
+fn send(queue: &mut Queue, turn: &mut Turn, sealed: &Sealed) -> Result<SentMessage, Error> {
+    check_size(queue, sealed)?;
+    let delay = delay(queue, sealed)?;
     let hash = match queue.settings.fifo {
-        Some(fifo) => Some(deduplication_hash(&fifo, turn.secret, &sealed)?),
-        None if sealed.deduplication_id.is_some() => return Err(not_for_standard(&sealed)),
+        Some(fifo) => Some(deduplication_hash(&fifo, turn.secret, sealed)?),
+        None if sealed.deduplication_id.is_some() => return Err(not_for_standard(sealed)),
         None => None,
     };
     let duplicate = hash.and_then(|hash| queue.dedup.find(hash, turn.now));
     if let Some(first) = duplicate {
         let id = first.id.unwrap_or_else(|| turn.secret.message_id(queue.id(), first.sequence));
-        return Ok(sent(&sealed, id, Some(first.sequence)));
+        return Ok(sent(sealed, id, Some(first.sequence)));
     }
-    let key = put(queue, turn, &sealed, delay);
+    let key = put(queue, turn, sealed, delay);
     if let Some(hash) = hash {
         remember(queue, turn, hash, key.sequence);
     }
     let id = turn.secret.message_id(key.queue, key.sequence);
-    Ok(sent(&sealed, id, hash.map(|_| key.sequence)))
+    Ok(sent(sealed, id, hash.map(|_| key.sequence)))
 }
 
 fn sent(sealed: &Sealed, message_id: crate::MessageId, sequence_number: Option<u64>) -> SentMessage {

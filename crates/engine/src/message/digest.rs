@@ -6,6 +6,7 @@ use md5::{Digest as _, Md5 as Hasher};
 use sha2::Sha256;
 
 use super::Md5;
+use super::lanes::{self, LANES};
 use crate::reply::{StoredValue, Value};
 use crate::request::AttributeValue;
 
@@ -17,6 +18,30 @@ const BYTES: u8 = 2;
 /// The MD5 of these bytes.
 pub fn md5(bytes: &[u8]) -> Md5 {
     Md5(Hasher::digest(bytes).into())
+}
+
+/// As [`md5`] of each, in their order. Faster if there are several of like length.
+pub fn md5_of_each(texts: &[&[u8]]) -> Vec<Md5> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|at| lanes::blocks(texts[*at]));
+    let mut digests = vec![Md5([0; 16]); texts.len()];
+    for some in order.chunks(LANES) {
+        let side_by_side: Vec<&[u8]> = some.iter().map(|at| texts[*at]).collect();
+        for (at, digest) in some.iter().zip(md5_of_some(&side_by_side)) {
+            digests[*at] = digest;
+        }
+    }
+    digests
+}
+
+/// The lanes take about as long as three texts of the longest one's length, one by one.
+fn md5_of_some(texts: &[&[u8]]) -> Vec<Md5> {
+    let all: usize = texts.iter().map(|text| lanes::blocks(text)).sum();
+    let most = texts.iter().map(|text| lanes::blocks(text)).max().unwrap_or(0);
+    match all > 3 * most {
+        true => lanes::digests(texts).map(Md5).to_vec(),
+        false => texts.iter().map(|text| md5(text)).collect(),
+    }
 }
 
 /// The MD5 of message attributes, all of them or those a receive returns; none of none.

@@ -19,6 +19,10 @@ fn with(attributes: &[(&str, AttributeValue)]) -> Message {
     Message { message_body: "body".into(), message_attributes, ..Message::default() }
 }
 
+fn check(message: &Message) -> Result<Measured, Error> {
+    super::check(message, md5(message.message_body.as_bytes()))
+}
+
 fn code(message: &Message) -> Option<Code> {
     check(message).err().map(|error| error.code)
 }

@@ -22,7 +22,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
 /// Messages of a rank below which reading on is worth it.
-const FEW: usize = 128;
+const FEW: usize = 512;
 /// What an entry takes beside its blob, bytes.
 const ENTRY_BYTES: usize = 256;
 
@@ -427,7 +427,11 @@ impl Window {
 
     /// Whether it holds so few messages of a rank that reading on is worth it.
     fn is_low(&self, delayed: bool) -> bool {
+        let all_arrived = self.entries.last_key_value().is_none_or(|(key, _)| key.rank == 0);
         let few = match delayed {
+            _ if self.entries.len() <= FEW => true,
+            // Most queues hold nothing delayed: they are not counted each time.
+            _ if all_arrived => delayed,
             false => self.entries.range(..=end_of_arrived(self.queue)).nth(FEW).is_none(),
             true => self.entries.range(end_of_arrived(self.queue)..).nth(FEW).is_none(),
         };

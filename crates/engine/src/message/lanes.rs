@@ -1,0 +1,203 @@
+//! MD5 of several texts at once. One MD5 is a chain of steps that each wait for the one before; of several, the same
+//! step of all is taken together, in vector registers.
+//!
+//! The algorithm: RFC 1321, section 3.
+
+use wide::u32x8;
+
+/// Texts that are hashed side by side.
+pub const LANES: usize = 8;
+
+/// A word of each lane.
+type Words = u32x8;
+
+const BLOCK: usize = 64;
+
+/// The state that each hash begins with.
+const INITIAL: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+
+/// By how much each of the four steps of a round rotates.
+const ROTATIONS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+
+/// The integer part of 2^32 times the sine of 1 to 64.
+const SINES: [u32; 64] = [
+    0xd76a_a478,
+    0xe8c7_b756,
+    0x2420_70db,
+    0xc1bd_ceee,
+    0xf57c_0faf,
+    0x4787_c62a,
+    0xa830_4613,
+    0xfd46_9501,
+    0x6980_98d8,
+    0x8b44_f7af,
+    0xffff_5bb1,
+    0x895c_d7be,
+    0x6b90_1122,
+    0xfd98_7193,
+    0xa679_438e,
+    0x49b4_0821,
+    0xf61e_2562,
+    0xc040_b340,
+    0x265e_5a51,
+    0xe9b6_c7aa,
+    0xd62f_105d,
+    0x0244_1453,
+    0xd8a1_e681,
+    0xe7d3_fbc8,
+    0x21e1_cde6,
+    0xc337_07d6,
+    0xf4d5_0d87,
+    0x455a_14ed,
+    0xa9e3_e905,
+    0xfcef_a3f8,
+    0x676f_02d9,
+    0x8d2a_4c8a,
+    0xfffa_3942,
+    0x8771_f681,
+    0x6d9d_6122,
+    0xfde5_380c,
+    0xa4be_ea44,
+    0x4bde_cfa9,
+    0xf6bb_4b60,
+    0xbebf_bc70,
+    0x289b_7ec6,
+    0xeaa1_27fa,
+    0xd4ef_3085,
+    0x0488_1d05,
+    0xd9d4_d039,
+    0xe6db_99e5,
+    0x1fa2_7cf8,
+    0xc4ac_5665,
+    0xf429_2244,
+    0x432a_ff97,
+    0xab94_23a7,
+    0xfc93_a039,
+    0x655b_59c3,
+    0x8f0c_cc92,
+    0xffef_f47d,
+    0x8584_5dd1,
+    0x6fa8_7e4f,
+    0xfe2c_e6e0,
+    0xa301_4314,
+    0x4e08_11a1,
+    0xf753_7e82,
+    0xbd3a_f235,
+    0x2ad7_d2bb,
+    0xeb86_d391,
+];
+
+/// Blocks of a text with its padding: at least a byte of it, and eight for the length.
+pub fn blocks(text: &[u8]) -> usize {
+    (text.len() + 9).div_ceil(BLOCK)
+}
+
+/// The MD5 of each text, `LANES` at most. It takes as long as that of the longest.
+pub fn digests(texts: &[&[u8]]) -> [[u8; 16]; LANES] {
+    assert!(texts.len() <= LANES, "each text has a lane");
+    let mut state = INITIAL.map(Words::splat);
+    let ends: [usize; LANES] = std::array::from_fn(|lane| texts.get(lane).map_or(0, |text| blocks(text)));
+    for at in 0..ends.into_iter().max().unwrap_or(0) {
+        let mut words = [[0; LANES]; BLOCK / 4];
+        for (lane, text) in texts.iter().enumerate() {
+            read_block(text, at, lane, &mut words);
+        }
+        let next = compress(&state, &words.map(Words::new));
+        // One that is done stays as it is.
+        let goes_on = Words::new(ends.map(|end| if at < end { u32::MAX } else { 0 }));
+        state = std::array::from_fn(|word| goes_on.bitselect(next[word], state[word]));
+    }
+    let state = state.map(Words::to_array);
+    std::array::from_fn(|lane| {
+        let mut digest = [0; 16];
+        for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&state) {
+            *bytes = word[lane].to_le_bytes();
+        }
+        digest
+    })
+}
+
+/// Block `at` of a text, into its lane.
+fn read_block(text: &[u8], at: usize, lane: usize, words: &mut [[u32; LANES]; 16]) {
+    let begin = (at * BLOCK).min(text.len());
+    match text[begin..].first_chunk() {
+        Some(block) => put_block(block, lane, words),
+        None => put_block(&last_block(text, at), lane, words),
+    }
+}
+
+/// A block that the padding reaches into.
+fn last_block(text: &[u8], at: usize) -> [u8; BLOCK] {
+    let rest = &text[(at * BLOCK).min(text.len())..];
+    let mut block = [0; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    if text.len() / BLOCK == at {
+        block[rest.len()] = 0x80;
+    }
+    if at + 1 == blocks(text) {
+        block[BLOCK - 8..].copy_from_slice(&(text.len() as u64 * 8).to_le_bytes());
+    }
+    block
+}
+
+#[inline(always)]
+fn put_block(block: &[u8; BLOCK], lane: usize, words: &mut [[u32; LANES]; 16]) {
+    for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
+        word[lane] = u32::from_le_bytes(*bytes);
+    }
+}
+
+fn compress(before: &[Words; 4], words: &[Words; 16]) -> [Words; 4] {
+    let mut state = *before;
+    round(&mut state, words, 0, |step| step, |x, y, z| z ^ (x & (y ^ z)));
+    round(&mut state, words, 1, |step| (5 * step + 1) % 16, |x, y, z| y ^ (z & (x ^ y)));
+    round(&mut state, words, 2, |step| (3 * step + 5) % 16, |x, y, z| x ^ y ^ z);
+    round(&mut state, words, 3, |step| 7 * step % 16, |x, y, z| y ^ (x | !z));
+    std::array::from_fn(|word| before[word] + state[word])
+}
+
+/// Sixteen steps, four of which come back to where they began. `word` says which word a step takes.
+#[inline(always)]
+fn round(
+    [a, b, c, d]: &mut [Words; 4],
+    words: &[Words; 16],
+    number: usize,
+    word: impl Fn(usize) -> usize,
+    mix: impl Fn(Words, Words, Words) -> Words,
+) {
+    for four in 0..4 {
+        let step = |into: &mut Words, x: Words, y: Words, z: Words, at: usize| {
+            let number_at = 4 * four + at;
+            let sine = Words::splat(SINES[16 * number + number_at]);
+            let sum = *into + mix(x, y, z) + words[word(number_at)] + sine;
+            let by = ROTATIONS[number][at];
+            *into = ((sum << by) | (sum >> (32 - by))) + x;
+        };
+        step(a, *b, *c, *d, 0);
+        step(d, *a, *b, *c, 1);
+        step(c, *d, *a, *b, 2);
+        step(b, *c, *d, *a, 3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::md5;
+
+    /// Every length around the ends of blocks, beside others.
+    #[test]
+    fn it_is_what_one_alone_gives() {
+        let bytes: Vec<u8> = (0..1_200u32).map(|at| (at * at % 251) as u8).collect();
+        for first in 0..200 {
+            let lengths = [first, 0, 55, 56, 63 + first, 64, 3 * first, 300 - first];
+            let texts: Vec<&[u8]> = lengths.iter().map(|length| &bytes[*length..2 * length]).collect();
+            for count in 1..=LANES {
+                let digests = digests(&texts[..count]);
+                for (text, digest) in texts[..count].iter().zip(digests) {
+                    assert_eq!(digest, md5(text).0, "of {} bytes, beside {lengths:?}", text.len());
+                }
+            }
+        }
+    }
+}
