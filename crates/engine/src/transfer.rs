@@ -3,6 +3,8 @@
 //! `leaving` (durable, no longer offered) -> message and `Arrived` in the target -> delete in the source -> forget
 //! `Arrived`. Each step may come twice; the message is never lost and never receivable from both.
 
+use std::collections::BTreeMap;
+
 use crate::actions::send_message;
 use crate::asks::Page;
 use crate::command::{Decision, Internal, Moved};
@@ -53,19 +55,43 @@ fn pack_one(queue: &Queue, secret: &Secret, source: MessageKey, touched: Touched
     }
 }
 
-/// Messages move in. What has arrived before is recognised.
+/// Messages move in. What has arrived before is recognised; a queue that is being removed takes in nothing new.
 pub fn arrive(queue: &mut Queue, turn: &mut Turn, messages: &[Moved]) -> Decision {
+    let (mut here, mut refused) = (Vec::new(), Vec::new());
     for moved in messages {
         let arrived = ArrivedKey { queue: queue.id(), source: moved.source };
         if queue.arrived.contains_key(&arrived) {
             turn.counts.add(Count::ArrivedAgain);
+        } else if queue.removing {
+            refused.push(moved.source);
+            continue;
         } else {
             take_in(queue, turn, arrived, moved);
         }
+        here.push(moved.source);
     }
     let source = messages.first().map_or(QueueId(0), |moved| moved.source.queue);
-    let keys = messages.iter().map(|moved| moved.source).collect();
-    settled(queue.last_lsn, vec![Internal::Depart { source, target: queue.id(), keys }])
+    let depart = Internal::Depart { source, target: queue.id(), keys: here };
+    let withdraw = (!refused.is_empty()).then_some(Internal::Withdraw { source, keys: refused });
+    settled(queue.last_lsn, [depart].into_iter().chain(withdraw).collect())
+}
+
+/// Messages that moved in and that their sources have not deleted yet, by source.
+pub fn arrived_from(queue: &Queue) -> BTreeMap<QueueId, Vec<MessageKey>> {
+    let mut sources: BTreeMap<QueueId, Vec<MessageKey>> = BTreeMap::new();
+    for arrived in queue.arrived.keys() {
+        sources.entry(arrived.source.queue).or_default().push(arrived.source);
+    }
+    sources
+}
+
+/// What comes before a removal: sources delete what has arrived here. Otherwise they would find the queue gone and
+/// offer again what was received from it. The last [`forget`] has the removal go on.
+pub fn before_removal(queue: &mut Queue) -> Vec<Internal> {
+    queue.removing = true;
+    let target = queue.id();
+    let departs = arrived_from(queue).into_iter();
+    departs.map(|(source, keys)| Internal::Depart { source, target, keys }).collect()
 }
 
 fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Moved) {
@@ -162,7 +188,8 @@ pub fn forget(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Decisi
             turn.counts.add(Count::Forgotten);
         }
     }
-    settled(queue.last_lsn, Vec::new())
+    let is_free = queue.removing && queue.arrived.is_empty();
+    settled(queue.last_lsn, is_free.then_some(Internal::Remove(queue.id())).into_iter().collect())
 }
 
 fn is_leaving(queue: &Queue, key: &MessageKey) -> bool {

@@ -48,6 +48,8 @@ pub struct Queue {
     pub attempts: BTreeMap<AttemptKey, AttemptRow>,
     /// Moved messages whose source may still ask.
     pub arrived: BTreeMap<ArrivedKey, ArrivedRow>,
+    /// It is being removed: nothing moves in any more.
+    pub removing: bool,
     /// Message move tasks out of this queue.
     pub tasks: BTreeMap<TaskKey, TaskRow>,
     /// Untouched messages in memory.
@@ -104,6 +106,7 @@ impl Queue {
             dedup: Dedup::default(),
             attempts: BTreeMap::new(),
             arrived: BTreeMap::new(),
+            removing: false,
             tasks: BTreeMap::new(),
             lanes: Lanes::default(),
             gone: Gone::default(),

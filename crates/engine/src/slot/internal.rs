@@ -1,12 +1,10 @@
 //! Requests of the node's own: making and removing queues, moving messages, time passing.
 
-use std::collections::BTreeMap;
-
 use super::{Slot, background};
 use crate::catalogue::Catalogue;
 use crate::command::{Decision, Facts, Internal, Moment, Undo, Wish};
 use crate::counts::{Count, Counts};
-use crate::ids::{MessageKey, Millis, QueueId};
+use crate::ids::{Millis, QueueId};
 use crate::queue::Queue;
 use crate::rows::{Batch, QueueRow, Record, Row};
 use crate::turn::{Turn, settled};
@@ -48,11 +46,7 @@ impl Slot {
 
     /// Each message that has arrived here asks its source whether that still holds it.
     fn ask_sources(&mut self, target: QueueId) {
-        let mut sources: BTreeMap<QueueId, Vec<MessageKey>> = BTreeMap::new();
-        for arrived in self.queues[&target].arrived.keys() {
-            sources.entry(arrived.source.queue).or_default().push(arrived.source);
-        }
-        for (source, keys) in sources {
+        for (source, keys) in transfer::arrived_from(&self.queues[&target]) {
             self.counts.add(Count::Settled);
             self.sends.push(Wish::Send { rests: 0, internal: Internal::Settle { source, target, keys } });
         }
@@ -123,7 +117,11 @@ impl Slot {
         settled(rests, Vec::new())
     }
 
+    /// Removes a queue, once the sources of what moved into it have deleted that.
     fn remove(&mut self, moment: &Moment, id: QueueId, batch: &mut Batch) -> Decision {
+        if let Some(queue) = self.queues.get_mut(&id).filter(|queue| !queue.arrived.is_empty()) {
+            return settled(queue.last_lsn, transfer::before_removal(queue));
+        }
         if let Some(queue) = self.queues.remove(&id) {
             batch.records.push(Record::Drop(id));
             self.removed_lsn = moment.lsn;

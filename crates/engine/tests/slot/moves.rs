@@ -144,6 +144,27 @@ fn a_target_that_is_gone_lets_the_message_stay() {
 }
 
 #[test]
+fn what_was_received_from_a_target_does_not_come_back_when_the_target_is_removed() {
+    for kind in ["", ".fifo"] {
+        let (mut w, q, dead) = with_dead(kind, 1);
+        send(&mut w, &q, "m");
+        w.one_of(&q);
+        w.hold.sends = true;
+        assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+        assert!(w.deliver_sends(), "it arrives");
+        w.crash();
+        // Its source does not know yet that it has arrived.
+        assert_eq!(w.peek(&dead, 1), ["m"]);
+        w.delete_queue(&dead);
+        w.hold.sends = false;
+        w.settle();
+        assert_eq!(w.counts(&q), (0, 0, 0), "{kind}");
+        w.assert_holds(&q, &[]);
+        assert!(w.slot.rows().all(|row| row.key().queue() != Some(w.id(&dead))), "removed");
+    }
+}
+
+#[test]
 fn a_delete_of_a_leaving_message_succeeds_and_removes_nothing() {
     let (mut w, q, dead) = with_dead("", 1);
     send(&mut w, &q, "m");
