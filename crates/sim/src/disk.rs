@@ -70,6 +70,8 @@ struct Platter {
     last_journal_write: Option<(FileName, u64, u64)>,
     /// The latest write to a journal does not rot: a store is being opened, and takes a rotten last group for torn.
     spares_tail: bool,
+    /// A read of that write went wrong since: not twice, or a store that reads it again had to take it for torn.
+    misread_tail: bool,
     flights: Vec<Flight>,
     ready: VecDeque<Completion>,
     counts: FaultCounts,
@@ -98,6 +100,7 @@ impl SimDisk {
             wounds: BTreeMap::new(),
             last_journal_write: None,
             spares_tail: false,
+            misread_tail: false,
             flights: Vec::new(),
             ready: VecDeque::new(),
             counts: FaultCounts::default(),
@@ -165,7 +168,8 @@ impl SimDisk {
 
     /// Whether the latest write to a journal is safe from rot for now.
     pub fn spare_tail(&self, spares: bool) {
-        self.platter().spares_tail = spares;
+        let mut platter = self.platter();
+        (platter.spares_tail, platter.misread_tail) = (spares, false);
     }
 
     /// Every stored byte is again what was written.
@@ -427,15 +431,23 @@ impl Platter {
         let mut bytes = self.files[&name].data[start..end].to_vec();
         if end > start && self.strikes(Fault::ReadRot) {
             let at = self.rng.index(bytes.len());
-            bytes[at] ^= 1 << self.rng.below(8);
+            let in_tail = self.is_spared(name, start as u64 + at as u64);
+            if !(in_tail && std::mem::replace(&mut self.misread_tail, true)) {
+                bytes[at] ^= 1 << self.rng.below(8);
+            }
         }
         Ok(Output::Bytes(bytes))
     }
 
+    /// Whether this byte is of the latest write to a journal, while that is spared.
+    fn is_spared(&self, name: FileName, at: u64) -> bool {
+        let tail = self.last_journal_write.filter(|_| self.spares_tail);
+        tail.is_some_and(|(file, from, length)| file == name && (from..from + length).contains(&at))
+    }
+
     /// Flips a bit of the byte at `at`.
     fn rot(&mut self, name: FileName, at: u64) {
-        let tail = self.last_journal_write.filter(|_| self.spares_tail);
-        if tail.is_some_and(|(file, from, length)| file == name && (from..from + length).contains(&at)) {
+        if self.is_spared(name, at) {
             return;
         }
         let bit = 1 << self.rng.below(8);

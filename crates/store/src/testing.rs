@@ -25,6 +25,8 @@ pub struct Content {
     pub capacity: Option<u64>,
     /// The number of an operation that fails with EIO.
     pub broken: Option<u64>,
+    /// A byte that the next read of it returns wrong, once.
+    pub misread: Option<(FileName, usize)>,
     /// Bytes read so far, and the most at once.
     pub read: (u64, usize),
     /// What can be read but is not durable, oldest first: how it was before.
@@ -246,7 +248,12 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
             let bytes = content.files.get(&file).ok_or(Failure::NotFound)?;
             let start = (offset as usize).min(bytes.len());
             let end = (start + length).min(bytes.len());
-            return Ok(Output::Bytes(bytes[start..end].to_vec()));
+            let mut bytes = bytes[start..end].to_vec();
+            let hit = |(name, at): &mut (FileName, usize)| *name == file && (start..end).contains(at);
+            if let Some((_, at)) = content.misread.take_if(hit) {
+                bytes[at - start] ^= 1;
+            }
+            return Ok(Output::Bytes(bytes));
         }
         Op::Replace { file, data } => {
             // Both are there until the rename; what the tests set as free leaves room for that.

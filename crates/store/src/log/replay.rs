@@ -92,7 +92,7 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
 
     /// Replays every complete group.
     pub fn read_groups(&mut self, into: &mut impl Replay, report: &mut Report) -> Result<(), OpenError> {
-        while let Some((header, end)) = self.next_group()? {
+        while let Some((header, end)) = self.next_group_for_sure()? {
             report.journal_bytes += end - self.at.offset;
             self.sealed = header.kind != Kind::Batches;
             self.last_in = Some(file_name(self.at.file));
@@ -134,6 +134,17 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
             spares: self.journal,
             sealed: self.sealed,
         }
+    }
+
+    /// As [`JournalReader::next_group`], but what is not whole is read once more: a read can go wrong on its way from the
+    /// disk, and what is taken for a torn tail is cut.
+    fn next_group_for_sure(&mut self) -> Result<Option<(Header, u64)>, OpenError> {
+        let found = self.next_group()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.window = Vec::new();
+        self.next_group()
     }
 
     /// The header of the group that comes next, if it is here and whole, and where the group ends.

@@ -207,6 +207,24 @@ fn a_journal_cut_short_before_its_seal_is_refused() {
 }
 
 #[test]
+fn a_last_group_that_was_read_wrong_once_is_there() {
+    let mut store = open(TestDisk::new()).store;
+    store.append(send(0));
+    settle(&mut store);
+    let from = store.journal.position().offset;
+    store.append(send(1));
+    settle(&mut store);
+    let (content, end) = (store.disk.content.clone(), store.journal.position());
+    for at in (from..end.offset).step_by(7) {
+        content.borrow_mut().misread = Some((journal::file_name(end.file), at as usize));
+        let mut again = open(TestDisk::over(content.clone()));
+        assert_eq!(again.report.cut, None, "{at}");
+        assert_eq!(shown(&mut again.store), [0, 1], "{at}");
+        assert_eq!(content.borrow().misread, None, "it was read wrong");
+    }
+}
+
+#[test]
 fn a_torn_last_group_is_cut_and_kept() {
     let mut store = open(TestDisk::new()).store;
     let row = Row::Message(key(0), MessageRow::default(), Bytes::from(vec![7; 1_500]));
