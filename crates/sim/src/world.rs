@@ -94,7 +94,7 @@ pub struct World {
     /// Requests whose client hangs up in the next step.
     hanging_up: Vec<u64>,
     /// When something was last new, and how many steps without anything new followed.
-    spinning: (u64, u32),
+    spinning: (u64, u64),
     /// The store was told it is idle since its last append.
     idled: bool,
     /// When the last step with inputs was.

@@ -397,20 +397,33 @@ impl Model {
     }
 
     /// Whether move tasks may have taken it there, from where it was or from a dead-letter queue it may have
-    /// gone to in between.
+    /// gone to in between. Where one took it, receives nobody saw may have made it a dead letter again.
     fn may_be_moved_to(&self, message: &Message, queue: QueueAt) -> bool {
-        let mut reached: Vec<QueueAt> = self.dead_letters(message).chain([message.home]).collect();
-        let mut next = 0;
-        while let Some(&from) = reached.get(next) {
+        let mut sources: Vec<QueueAt> = self.dead_letters(message).chain([message.home]).collect();
+        let (mut moved, mut next) = (Vec::new(), 0);
+        while let Some(&from) = sources.get(next) {
             next += 1;
             for to in &self.queues[from].moves {
-                if to.is_none_or(|to| to == queue) {
-                    return true;
+                let Some(to) = *to else { return true };
+                for at in [to].into_iter().chain(self.dead_letters_unseen(to)) {
+                    if !moved.contains(&at) {
+                        moved.push(at);
+                        sources.push(at);
+                    }
                 }
-                reached.extend(to.filter(|to| !reached.contains(to)));
+            }
+            if moved.contains(&queue) {
+                return true;
             }
         }
         false
+    }
+
+    /// The dead-letter queues that a message may have gone to which came to this one without a receive count.
+    fn dead_letters_unseen(&self, queue: QueueAt) -> impl Iterator<Item = QueueAt> {
+        let from = &self.queues[queue];
+        let count = from.unseen() + from.receiving;
+        from.redrives.iter().filter(move |policy| count >= policy.most).map(|policy| policy.target)
     }
 
     /// Whether it may be in this other queue by now.

@@ -54,3 +54,29 @@ fn a_crash_forgets_a_receive_together_with_the_visibility_change_that_let_it_hap
     it.pass(25_000);
     refused(it.receive(&[]), "was there");
 }
+
+#[test]
+fn what_a_task_took_back_is_a_dead_letter_again_only_if_it_may_have_been_received() {
+    for received in [false, true] {
+        let mut it = with_dead_letters();
+        let at = it.send(0, 1, 1);
+        receive_from(&mut it, 0, at, 1).unwrap();
+        it.pass(30_000);
+        let moves = Call::Move { source: 1, destination: Some(0) };
+        it.call(moves, Reply::StartMessageMoveTask { task_handle: String::new() }).unwrap();
+        if received {
+            let unseen = it.begin(glance());
+            it.model.hung_up(unseen);
+        }
+        // Moved by a task, it has a new id, and its receives are counted anew.
+        it.model.messages[at].id = Some(MessageId(2));
+        let id = it.begin(Call::Receive { queue: 1, most: 1, timeout: None, wait: 0, attempt: None });
+        let mut again = it.shown(at, 2);
+        again.message_id = MessageId(3);
+        let outcome = it.model.reply(id, &Ok(Reply::ReceiveMessage { messages: vec![again] }));
+        match received {
+            true => outcome.unwrap(),
+            false => refused(outcome, "nothing took it there"),
+        }
+    }
+}
