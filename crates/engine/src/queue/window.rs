@@ -22,7 +22,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
 /// Messages of a rank below which reading on is worth it.
-const FEW: usize = 512;
+const FEW: usize = 128;
 /// What an entry takes beside its blob, bytes.
 const ENTRY_BYTES: usize = 256;
 
