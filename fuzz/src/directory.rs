@@ -302,7 +302,7 @@ fn messages(store: &mut LogStore<MemoryDisk>) -> (Messages, bool) {
         let key = |number| MessageKey { queue, rank: number, sequence: number };
         let (mut from, to) = (key(0), key(u64::MAX));
         loop {
-            store.load(Ask::Run { from, to, skip: Arc::default(), limit: 50 });
+            store.load(Ask::Run { from, to, skip: Arc::default(), limit: 50, past_damage: false });
             let page = settle(store).into_iter().find_map(|event| match event {
                 Event::Loaded(_, page) => Some(page),
                 _ => None,

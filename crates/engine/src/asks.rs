@@ -25,6 +25,8 @@ pub enum Ask {
         skip: Arc<BTreeSet<Lane>>,
         /// Rows at most.
         limit: usize,
+        /// Whether to go on behind what cannot be read, which the page then names. Otherwise it ends there.
+        past_damage: bool,
     },
     /// The next messages of one lane, ranks 0 only, from sequence `from` up to but excluding `to`.
     Lane {
@@ -41,7 +43,7 @@ pub enum Ask {
     },
     /// Whether these messages are there: their rows come back without blobs.
     Exists(Vec<MessageKey>),
-    /// These messages with their blobs, those that are there.
+    /// These messages with their blobs, those that are there. Those that cannot be read are named as damage.
     Body(Vec<MessageKey>),
     /// Messages retained from before `cutoff`, without blobs, in key order per rank, at most `limit`.
     /// With `sorted` the times rise with the sequence within rank 0, and the search stops at the first younger one.
@@ -77,6 +79,20 @@ pub struct Page {
     pub rows: Vec<Found>,
     /// Whether the range was read to its end; otherwise the next read begins behind the last row.
     pub ran_out: bool,
+    /// What could not be read and was passed over, for an ask that goes on behind it (a `Run` if it says so, a `Body`).
+    /// A message of which only the content could not be read is in `rows`, without a blob.
+    pub damage: Vec<Damage>,
+}
+
+/// Messages that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The first one.
+    pub from: MessageKey,
+    /// Where they end at most.
+    pub to: MessageKey,
+    /// The file, and where in it.
+    pub place: String,
 }
 
 /// A message of a page.

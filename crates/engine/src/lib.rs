@@ -26,7 +26,7 @@ pub mod transfer;
 pub mod turn;
 
 pub use actions::Action;
-pub use asks::{Ask, Found, Page};
+pub use asks::{Ask, Damage, Found, Page};
 pub use counts::{Count, Counts};
 pub use errors::{Code, Error};
 pub use ids::{Entropy, Lane, Lsn, MessageId, MessageKey, Millis, QueueId, QueueName, Secret};

@@ -107,7 +107,7 @@ impl Loads {
     fn answer(&mut self, number: u64, page: usize, answer: Option<Page>) -> Option<Parked> {
         let parked = self.parked.get_mut(&number)?;
         parked.missing -= 1;
-        parked.damaged |= answer.is_none();
+        parked.damaged |= answer.as_ref().is_none_or(|page| !page.damage.is_empty());
         parked.pages[page] = answer;
         let whole = parked.missing == 0;
         if whole { self.parked.remove(&number) } else { None }
@@ -170,6 +170,7 @@ impl<S: Store> Node<S> {
 
     /// A page has come.
     pub(crate) fn loaded(&mut self, token: Token, page: Page) {
+        page.damage.iter().for_each(|damage| self.met_damage(&damage.place));
         match self.loads.out.remove(&token) {
             Some(For::Slot(slot, load)) => self.slots[slot].loaded(load, page),
             Some(For::Parked { number, page: index }) => self.page_for_parked(number, index, Some(page)),
@@ -179,13 +180,17 @@ impl<S: Store> Node<S> {
 
     /// A page lies in damaged bytes.
     pub(crate) fn damaged(&mut self, token: Token, place: &str) {
-        self.counters.damaged += 1;
-        self.outputs.push(Output::Warning(format!("damaged bytes in the store: {place}")));
+        self.met_damage(place);
         match self.loads.out.remove(&token) {
             Some(For::Slot(slot, load)) => self.slots[slot].damaged(load),
             Some(For::Parked { number, page }) => self.page_for_parked(number, page, None),
             None => self.counters.strange_events += 1,
         }
+    }
+
+    fn met_damage(&mut self, place: &str) {
+        self.counters.damaged += 1;
+        self.outputs.push(Output::Warning(format!("damaged bytes in the store: {place}")));
     }
 
     fn page_for_parked(&mut self, number: u64, page: usize, answer: Option<Page>) {

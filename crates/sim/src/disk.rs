@@ -177,6 +177,16 @@ impl SimDisk {
         self.platter().heal();
     }
 
+    /// Another disk with the same files as they can be read now, on which nothing goes wrong.
+    pub fn copy(&self) -> SimDisk {
+        let platter = self.platter();
+        let options = DiskOptions { faults: FaultSet::NONE, ..platter.options.clone() };
+        let copy = SimDisk::new(options, Rng::new(0, 0));
+        let files = platter.files.iter().map(|(name, file)| (*name, File::synced(file.data.clone())));
+        copy.platter().files = files.collect();
+        copy
+    }
+
     /// How often each fault happened.
     pub fn counts(&self) -> FaultCounts {
         self.platter().counts.clone()

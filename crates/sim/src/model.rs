@@ -446,6 +446,24 @@ impl Model {
         times.filter(|&at| at > now).min()
     }
 
+    /// Messages of a queue that nobody received though they were certainly there to be had for a while.
+    pub fn overdue(&self, queue: QueueAt) -> Vec<MessageAt> {
+        let now = self.now().lo;
+        let to = &self.queues[queue];
+        let is_overdue = |message: &Message| {
+            message.surely_there()
+                && !message.touched
+                && !message.moved
+                && message.busy == 0
+                && message.home == queue
+                && self.receivable(message).hi + self.slack < now
+                && !self.may_have_expired(message)
+                && !self.may_have_left(message)
+        };
+        let live = to.live.iter().copied().filter(|_| to.is_settled() && to.hidden_until < now);
+        live.filter(|&at| is_overdue(&self.messages[at])).collect()
+    }
+
     /// Messages that may still be in a queue, for a message about a violation.
     pub fn leftovers(&self, queue: QueueAt) -> String {
         let live = self.queues[queue].live.iter().filter(|&&at| self.messages[at].maybe_there());

@@ -102,6 +102,8 @@ pub struct World {
     /// When the disk has room again.
     full_until: Option<Micros>,
     calm: bool,
+    /// Faults have ended, and the damage they did is still there.
+    amid_damage: bool,
     /// Stored bytes were damaged at some time.
     was_wounded: bool,
     /// Steps of moves that the node had counted in the last step but one.
@@ -144,6 +146,7 @@ impl World {
             last_input: 0,
             full_until: None,
             calm: false,
+            amid_damage: false,
             was_wounded: false,
             moves: 0,
             is_moving: false,

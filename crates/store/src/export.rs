@@ -83,7 +83,13 @@ pub fn export(
     for queue in queues {
         let mut next = Some(first_of(queue));
         while let Some(from) = next {
-            let page = load(Ask::Run { from, to: last_of(queue), skip: Default::default(), limit: PAGE })?;
+            let page = load(Ask::Run {
+                from,
+                to: last_of(queue),
+                skip: Default::default(),
+                limit: PAGE,
+                past_damage: false,
+            })?;
             next = behind(&page);
             for found in page.rows {
                 messages += 1;

@@ -142,11 +142,11 @@ impl Table {
     /// Answers an ask from this table alone, as of the durable batch `lsn`.
     pub fn answer(&self, ask: &Ask, lsn: Lsn) -> Page {
         match ask {
-            Ask::Run { from, to, skip, limit } if from <= to => {
+            Ask::Run { from, to, skip, limit, .. } if from <= to => {
                 let rows = self.range(*from, *to).map(|(key, entry)| (*key, entry));
                 gather(rows.filter(|(_, entry)| entry.lsn <= lsn), lsn, *limit, Some(skip))
             }
-            Ask::Run { .. } => Page { lsn, rows: vec![], ran_out: true },
+            Ask::Run { .. } => Page { lsn, ran_out: true, ..Page::default() },
             Ask::Lane { queue, lane, from, to, limit } => {
                 let keys = self.lane(*queue, *lane, *from, *to);
                 let rows = keys.filter_map(|key| Some((key, self.get(&key)?)));
@@ -167,11 +167,11 @@ impl Table {
             let blob = with_blob.then(|| entry.blob.clone());
             Found { key: *key, row: entry.row.clone(), blob }
         });
-        Page { lsn, rows: rows.collect(), ran_out: true }
+        Page { lsn, rows: rows.collect(), ran_out: true, damage: Vec::new() }
     }
 
     fn expired(&self, queue: QueueId, cutoff: Millis, sorted: bool, limit: usize, lsn: Lsn) -> Page {
-        let mut page = Page { lsn, rows: Vec::new(), ran_out: true };
+        let mut page = Page { lsn, ran_out: true, ..Page::default() };
         let mut arrived_done = false;
         for (key, entry) in self.range(first_of(queue), last_of(queue)) {
             if entry.lsn > lsn || (key.rank == 0 && arrived_done) {
@@ -198,7 +198,7 @@ fn gather<'a>(
     limit: usize,
     skip: Option<&BTreeSet<Lane>>,
 ) -> Page {
-    let mut page = Page { lsn, rows: Vec::new(), ran_out: true };
+    let mut page = Page { lsn, ran_out: true, ..Page::default() };
     let (mut seen, mut bytes) = (BTreeSet::new(), 0);
     for (key, entry) in rows {
         let skipped = skip.is_some_and(|skip| skip.contains(&entry.row.lane));

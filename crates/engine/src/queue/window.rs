@@ -119,6 +119,9 @@ pub struct Window {
     gate: Millis,
     out: BTreeMap<LoadId, Out>,
     damaged_lanes: BTreeSet<Lane>,
+    /// Standard queues: what a cursor has passed over because it cannot be read, from and to at most. The messages
+    /// there count as the queue's, and are not offered until the store is repaired.
+    passed: BTreeMap<MessageKey, MessageKey>,
 }
 
 /// What the window wants from the store.
@@ -176,6 +179,7 @@ impl Window {
             gate: 0,
             out: BTreeMap::new(),
             damaged_lanes: BTreeSet::new(),
+            passed: BTreeMap::new(),
         }
     }
 
@@ -298,6 +302,11 @@ impl Window {
         }
         self.pending.retain(|key, _| !cut.takes(key));
         self.late.retain(|key, _| !cut.takes(key));
+        let end = self.end;
+        self.passed.retain(|from, to| {
+            let below = if from.rank == 0 { cut.arrived_below } else { cut.delayed_below };
+            !cut.takes(to) && below.is_none_or(|below| below < end)
+        });
         let gone: Vec<_> = self.entries.keys().filter(|key| cut.takes(key)).copied().collect();
         for key in gone {
             self.touched(&key, lanes);
@@ -500,7 +509,10 @@ impl Window {
 
     /// Whether anything could not be read.
     pub fn is_damaged(&self) -> bool {
-        self.arrived.damaged || self.delayed.damaged || !self.damaged_lanes.is_empty()
+        self.arrived.damaged
+            || self.delayed.damaged
+            || !self.damaged_lanes.is_empty()
+            || !self.passed.is_empty()
     }
 
     /// Gives memory back: everything untouched leaves the window, the cursors go back to it.

@@ -100,13 +100,15 @@ impl Slot {
         let wants = queue.window.wants(now, &mut queue.lanes);
         for want in wants {
             let skip = self.queues[&id].lanes.skip();
+            // Which groups lie in damaged bytes is not known: a FIFO queue does not go on behind them.
+            let past_damage = !self.queues[&id].is_fifo();
             let ask = match &want {
                 Want::Arrived(from) => {
                     let to = MessageKey { sequence: u64::MAX, ..*from };
-                    Ask::Run { from: *from, to, skip, limit: RUN_ROWS }
+                    Ask::Run { from: *from, to, skip, limit: RUN_ROWS, past_damage }
                 }
                 Want::Delayed(from, to) => {
-                    Ask::Run { from: *from, to: *to, skip: Default::default(), limit: RUN_ROWS }
+                    Ask::Run { from: *from, to: *to, skip: Default::default(), limit: RUN_ROWS, past_damage }
                 }
                 Want::Lane { lane, parked, before } => {
                     Ask::Lane { queue: id, lane: *lane, from: parked.first, to: *before, limit: LANE_WINDOW }

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::disk::Crash;
-use crate::model::{Call, Exists, QueueAt, Violation};
+use crate::model::{Call, Exists, Queue, QueueAt, Violation};
 
 /// A request that is not answered for so long, in us, is stuck.
 const STUCK: u64 = 120_000_000;
@@ -10,6 +10,8 @@ const STUCK: u64 = 120_000_000;
 const IDLE_ROUNDS: u32 = 6;
 /// Rounds in a row in which the counters must be zero.
 const EMPTY_ROUNDS: u32 = 3;
+/// Amid damage: how far ahead a message may be for it to be waited for, ms.
+const PATIENCE: u64 = 65_000;
 /// Rounds at most.
 const ROUNDS: u32 = 3_000;
 
@@ -22,11 +24,59 @@ impl World {
         self.disk.calm();
         self.node.iter_mut().for_each(|node| node.store_mut().calm());
         if self.disk.is_wounded() || self.model.excuses.damage {
+            self.drain_amid_damage()?;
             // What a server took for damaged it need not look at again before it is restarted.
             self.disk.heal();
             self.crash(Crash::Kill)?;
         }
         self.settle()
+    }
+
+    /// Of a standard queue everything comes out that can be read, whatever lies in damaged bytes before it.
+    fn drain_amid_damage(&mut self) -> Result<(), Violation> {
+        if !self.disk.is_wounded() {
+            return Ok(());
+        }
+        self.amid_damage = true;
+        self.crash(Crash::Kill)?;
+        // What was refused is healed by now.
+        if self.disk.is_wounded() {
+            self.mark("drained amid damage");
+            let all = 0..self.model.queues.len();
+            let is_there = |queue: &Queue| queue.exists == Exists::Yes && !queue.fifo;
+            let there: Vec<QueueAt> = all.filter(|&at| is_there(&self.model.queues[at])).collect();
+            let checked = store::log::check(&mut self.disk.copy()).map_err(|error| error.to_string())?;
+            let lost: u64 = checked.lost.iter().map(|lost| lost.count).sum();
+            self.receive_what_can_be_read(&there)?;
+            let missed: Vec<_> = there.iter().flat_map(|&queue| self.model.overdue(queue)).collect();
+            if missed.len() as u64 > lost {
+                return Err(format!(
+                    "{lost} messages lie in damaged bytes, and more are not received: {missed:?}; {:?}",
+                    checked.findings
+                ));
+            }
+        }
+        self.settle()?;
+        self.amid_damage = false;
+        Ok(())
+    }
+
+    /// Receives and deletes until nothing more comes that is due within a minute or so.
+    fn receive_what_can_be_read(&mut self, there: &[QueueAt]) -> Result<(), Violation> {
+        for _ in 0..ROUNDS {
+            let mut any = false;
+            for &queue in there {
+                any |= self.empty(queue)?;
+            }
+            let now = self.model.now().hi;
+            let next = self.model.next_receivable(now).filter(|at| *at < now + PATIENCE);
+            match next {
+                Some(at) => self.pass((at - now) * 1_000)?,
+                None if any => {}
+                None => return Ok(()),
+            }
+        }
+        Err("it does not drain".into())
     }
 
     /// Until every request is answered; clients wait.

@@ -183,7 +183,7 @@ impl World {
         let reads = faults.has(Fault::ReadError) || faults.has(Fault::ReadRot);
         self.was_wounded |= self.disk.is_wounded();
         self.model.excuses = Excuses {
-            damage: !self.calm && (reads || self.was_wounded),
+            damage: (!self.calm || self.amid_damage) && (reads || self.was_wounded),
             full: !self.calm && faults.has(Fault::Full),
             slow: !self.calm && faults.has(Fault::Slow),
         };

@@ -107,6 +107,26 @@ impl Cursor {
         Ok(false)
     }
 
+    /// Passes over the leaf that could not be read, or over the whole segment for want of its index: the first and
+    /// at most the last of the messages there.
+    pub fn pass_over(&mut self) -> (MessageKey, MessageKey) {
+        let meta = &self.segment.meta;
+        let (first, last) = match &self.index {
+            None => {
+                self.index = Some(Arc::default());
+                (meta.first, meta.last)
+            }
+            Some(index) => {
+                let was_entered = self.leaf.take().is_some();
+                let leaf = if was_entered { self.next - 1 } else { self.next };
+                self.next = leaf + 1;
+                let first_of = |leaf: usize| index.leaves.get(leaf).map(|leaf| leaf.first);
+                (first_of(leaf).unwrap_or(meta.first), first_of(leaf + 1).unwrap_or(meta.last))
+            }
+        };
+        (first.max(self.from), last.min(self.to))
+    }
+
     /// Takes the message that `front` showed.
     pub fn take(&mut self) -> Option<(LeafEntry, u64)> {
         self.front.take()

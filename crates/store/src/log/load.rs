@@ -7,10 +7,11 @@
 mod point;
 mod scan;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::rows::{Blob, MessageRow};
-use engine::{Ask, Found, Lsn, MessageKey, Page};
+use engine::{Ask, Damage, Found, Lsn, MessageKey, Page};
 
 use crate::disk::{Disk, FileName, Ticket};
 use crate::layer::Layer;
@@ -98,19 +99,24 @@ pub struct Load {
     rows: Vec<Picked>,
     /// What comes next is damaged.
     ends_here: bool,
+    /// It goes on behind damage.
+    past_damage: bool,
+    /// What it has passed over.
+    damage: Vec<Damage>,
     /// Known once everything was found.
     ran_out: Option<bool>,
     fetches: Vec<Fetch>,
-    /// A row whose blob could not be read, and why.
-    bad: Option<(usize, String)>,
+    /// Rows whose blob could not be read, and why.
+    bad: BTreeMap<usize, String>,
 }
 
 impl Load {
     /// Begins an answer.
     pub fn new(ask: Ask, lsn: Lsn, segments: Arc<Vec<Arc<Segment>>>, frozen: Option<Arc<Layer>>) -> Load {
         let moment = Moment { lsn, segments, layers: frozen.into_iter().collect() };
+        let past_damage = matches!(ask, Ask::Run { past_damage: true, .. } | Ask::Body(_));
         let work = match ask {
-            Ask::Run { from, to, skip, limit } => {
+            Ask::Run { from, to, skip, limit, .. } => {
                 Work::Scan(scan::Scan::new(&moment, from, to, scan::Filter::run(skip), limit))
             }
             Ask::Expired { queue, cutoff, sorted, limit } => {
@@ -128,9 +134,11 @@ impl Load {
             work,
             rows: Vec::new(),
             ends_here: false,
+            past_damage,
+            damage: Vec::new(),
             ran_out: None,
             fetches: Vec::new(),
-            bad: None,
+            bad: BTreeMap::new(),
         }
     }
 
@@ -154,10 +162,6 @@ impl Load {
             match found {
                 Ok(Some(ran_out)) => self.ran_out = Some(ran_out),
                 Ok(None) => return Step::Yield,
-                // What lies before the damage can still be answered.
-                Err(Stop::Damaged(_)) if self.is_prefix() && !self.rows.is_empty() => {
-                    self.ran_out = Some(false);
-                }
                 Err(stop) => return Step::Stop(stop),
             }
             self.fetch(disk);
@@ -165,13 +169,24 @@ impl Load {
         if self.fetches.is_empty() { self.finish(view.active) } else { Step::Fetching }
     }
 
-    /// A block it waited for is damaged: whether it ends there, with what it has.
-    pub fn is_answered_in_part(&mut self) -> bool {
-        if self.ran_out.is_some() || !self.is_prefix() || self.rows.is_empty() {
+    /// A block it needs is damaged: whether it can be driven on, to end with what it has or to pass over the block.
+    pub fn bears_damage(&mut self, place: &str) -> bool {
+        if self.ran_out.is_some() {
             return false;
         }
-        self.ends_here = true;
-        true
+        if self.past_damage {
+            let passed = match &mut self.work {
+                Work::Scan(scan) => scan.pass_over(),
+                Work::Keys(keys) => keys.pass_over().map(|key| (key, key)),
+                Work::Lane(_) => None,
+            };
+            if let Some((from, to)) = passed {
+                self.damage.push(Damage { from, to, place: place.into() });
+                return true;
+            }
+        }
+        self.ends_here = self.is_prefix() && !self.rows.is_empty();
+        self.ends_here
     }
 
     /// Whether part of the answer is an answer.
@@ -181,15 +196,21 @@ impl Load {
 
     fn finish(&mut self, active: &Layer) -> Step {
         let (mut rows, mut ran_out) = (std::mem::take(&mut self.rows), self.ran_out == Some(true));
-        if let Some((bad, what)) = self.bad.take() {
-            if bad == 0 || !self.is_prefix() {
-                return Step::Stop(Stop::Damaged(what));
+        let mut damage = std::mem::take(&mut self.damage);
+        for (row, place) in std::mem::take(&mut self.bad) {
+            if self.past_damage {
+                let key = rows[row].found.key;
+                damage.push(Damage { from: key, to: key, place });
+            } else if row == 0 || !self.is_prefix() {
+                return Step::Stop(Stop::Damaged(place));
+            } else {
+                rows.truncate(row);
+                ran_out = false;
+                break;
             }
-            rows.truncate(bad);
-            ran_out = false;
         }
         // Some may have been deleted while the load was out. A row that only stands for a skipped lane stays: others
-        // of that lane may lie behind it.
+        // of that lane may lie behind it. So does one that cannot be read: it tells how far the page goes.
         let stands_for_lane = matches!(&self.work, Work::Scan(scan) if scan.is_run());
         rows.retain(|picked| {
             let key = &picked.found.key;
@@ -199,7 +220,7 @@ impl Load {
             if picked.in_memory { self.is_in_memory(key, active) } else { !self.moment.hides(key, 0, active) }
         });
         let rows = rows.into_iter().map(|picked| picked.found).collect();
-        Step::Done(Page { lsn: self.moment.lsn, rows, ran_out })
+        Step::Done(Page { lsn: self.moment.lsn, rows, ran_out, damage })
     }
 
     /// Whether the message is in a layer that no newer one hides.
@@ -260,9 +281,7 @@ impl Load {
             match blob_of(&fetch.file, &pointer, result, shift, block) {
                 Ok(blob) => picked.found.blob = Some(blob),
                 Err(what) => {
-                    if self.bad.as_ref().is_none_or(|(bad, _)| row < *bad) {
-                        self.bad = Some((row, what));
-                    }
+                    self.bad.insert(row, what);
                 }
             }
         }

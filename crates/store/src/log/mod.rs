@@ -287,8 +287,8 @@ impl<D: Disk> LogStore<D> {
 
     fn damaged(&mut self, token: Token, what: String) {
         let Some(load) = self.loads.get_mut(&token) else { return };
-        // What lies before the damage can still be answered.
-        if load.is_answered_in_part() {
+        // What lies before the damage, or behind it, can still be answered.
+        if load.bears_damage(&what) {
             return self.ready.push_back(token);
         }
         self.counters.damaged += 1;
@@ -302,6 +302,7 @@ impl<D: Disk> LogStore<D> {
         match load.drive(&mut self.disk, view) {
             Step::Done(page) => {
                 self.loads.remove(&token);
+                self.counters.damaged += page.damage.len() as u64;
                 self.events.push_back(Event::Loaded(token, page));
             }
             Step::Stop(Stop::Need(need)) => {

@@ -247,7 +247,13 @@ fn count<D: Disk>(
 ) -> Option<(u64, u64)> {
     let (mut from, mut live, mut highest) = (first_of(queue), 0, 0);
     loop {
-        let token = store.load(Ask::Run { from, to: last_of(queue), skip: Default::default(), limit: 1_000 });
+        let token = store.load(Ask::Run {
+            from,
+            to: last_of(queue),
+            skip: Default::default(),
+            limit: 1_000,
+            past_damage: false,
+        });
         let page = loop {
             match store.poll() {
                 Some(Event::Loaded(found, page)) if found == token => break page,

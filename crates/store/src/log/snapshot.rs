@@ -54,6 +54,7 @@ impl<D: Disk> Reader<D> {
                 Step::Done(page) => return Ok(page),
                 Step::Yield => continue,
                 Step::Fetching => {}
+                Step::Stop(Stop::Damaged(what)) if load.bears_damage(&what) => continue,
                 Step::Stop(Stop::Damaged(what)) => return Err(what),
                 // Who waits is not asked: there is only this load.
                 Step::Stop(Stop::Need(need)) => {
@@ -63,7 +64,7 @@ impl<D: Disk> Reader<D> {
             let Completion { ticket, result } = self.disk.wait();
             let block = self.disk.block();
             match self.blocks.take(ticket, &result, block) {
-                Some((_, Err(what))) if !load.is_answered_in_part() => return Err(what),
+                Some((_, Err(what))) if !load.bears_damage(&what) => return Err(what),
                 Some(_) => {}
                 None => drop(load.take(ticket, &result, block)),
             }

@@ -46,7 +46,7 @@ pub fn settle(store: &mut LogStore<TestDisk>) -> Vec<Event> {
 /// Every message's sequence that the store shows.
 fn shown(store: &mut LogStore<TestDisk>) -> Vec<u64> {
     let to = MessageKey { rank: u64::MAX, ..key(u64::MAX) };
-    store.load(Ask::Run { from: key(0), to, skip: Default::default(), limit: 10_000 });
+    store.load(Ask::Run { from: key(0), to, skip: Default::default(), limit: 10_000, past_damage: false });
     let pages: Vec<Page> = settle(store)
         .into_iter()
         .filter_map(|event| match event {

@@ -22,6 +22,7 @@ impl Window {
             return counts.add(Count::DroppedStale);
         };
         self.count_news(&out, &page, counts);
+        self.passed.extend(page.damage.iter().map(|damage| (damage.from, damage.to)));
         let hidden = |key: &MessageKey| {
             let why = out.hides(key).or_else(|| touched(key));
             why.into_iter().for_each(|why| counts.add(why));
@@ -38,7 +39,7 @@ impl Window {
 
     fn count_news(&self, out: &Out, page: &Page, counts: &mut Counts) {
         let skipped = page.rows.iter().filter(|found| found.blob.is_none()).count();
-        counts.add_many(Count::FilteredSkipped, skipped);
+        counts.add_many(Count::FilteredSkipped, if self.fifo { skipped } else { 0 });
         match out.what {
             Want::Arrived(_) => counts.add_many(Count::DurableMeanwhile, self.late.len()),
             Want::Delayed(..) => counts.add_many(Count::DurableMeanwhile, out.missed.iter().count()),
@@ -59,6 +60,8 @@ impl Window {
         for found in page.rows {
             self.arrived.next = found.key;
             match found.blob {
+                // Its content cannot be read.
+                None if !self.fifo => {}
                 // Touched or not, it says that more of its lane may follow.
                 None => {
                     lanes.park(found.row.lane, found.key.sequence, found.key.sequence);
@@ -159,9 +162,9 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asks::Found;
+    use crate::asks::{Damage, Found};
     use crate::ids::QueueId;
-    use crate::rows::{Blob, MessageRow};
+    use crate::rows::{Blob, Cut, MessageRow};
 
     /// Nobody may wait for a load that is neither out nor wished for: with enough at hand none is, though the
     /// cursor has not seen the end, as when no more messages may be touched.
@@ -188,5 +191,28 @@ mod tests {
         window.loaded(LoadId(2), page, 1, &mut lanes, &mut Counts::default(), |_| None);
         assert_eq!(window.wants(1, &mut lanes), []);
         assert!(window.arrived.unread && !window.is_cold(1, &mut lanes));
+    }
+
+    /// A standard queue's cursor goes on behind what cannot be read, and what lies there is remembered until the
+    /// queue is purged.
+    #[test]
+    fn what_cannot_be_read_is_passed_over_and_remembered() {
+        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 0, true), Lanes::default());
+        let key = |sequence| MessageKey { queue: QueueId(1), rank: 0, sequence };
+        let found = |sequence, blob| Found { key: key(sequence), row: MessageRow::default(), blob };
+        let damage = |from, to| Damage { from: key(from), to: key(to), place: String::new() };
+        window.numbered(9);
+        window.out(Want::Arrived(key(0)), LoadId(1));
+        let rows = vec![found(1, Some(Blob::new())), found(7, Some(Blob::new())), found(8, None)];
+        let page = Page { rows, damage: vec![damage(2, 6), damage(8, 8)], ..Page::default() };
+        window.loaded(LoadId(1), page, 1, &mut lanes, &mut Counts::default(), |_| None);
+        assert_eq!(window.entries.keys().map(|key| key.sequence).collect::<Vec<_>>(), [1, 7]);
+        assert_eq!((window.arrived.next, window.arrived.may_load()), (key(9), true));
+        assert!(window.is_damaged() && window.all_untouched(&lanes).is_none());
+        let cut = |below| Cut { queue: QueueId(1), arrived_below: Some(below), delayed_below: None };
+        window.cut(&cut(7), &mut lanes, |_| false);
+        assert_eq!(window.passed.len(), 1);
+        window.cut(&cut(9), &mut lanes, |_| false);
+        assert!(!window.is_damaged());
     }
 }

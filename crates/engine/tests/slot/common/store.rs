@@ -55,7 +55,7 @@ impl Store {
     pub fn page(&self, ask: &Ask) -> Page {
         let cap = |limit: usize| if self.page_rows == 0 { limit } else { limit.min(self.page_rows) };
         match ask {
-            Ask::Run { from, to, skip, limit } => {
+            Ask::Run { from, to, skip, limit, .. } => {
                 let mut seen = BTreeSet::new();
                 let all = self.messages(*from, *to);
                 let shown = all.filter(|(_, row, _)| !skip.contains(&row.lane) || seen.insert(row.lane));
@@ -105,7 +105,7 @@ impl Store {
             blob: with_blob(row).then(|| blob.clone()),
         };
         let rows = shown.by_ref().take(limit).map(found).collect();
-        Page { lsn: self.durable, rows, ran_out: shown.next().is_none() }
+        Page { lsn: self.durable, rows, ran_out: shown.next().is_none(), damage: Vec::new() }
     }
 }
 

@@ -80,6 +80,12 @@ impl Keys {
         Keys { keys: keys.into_iter().rev().collect(), with_blob, search: Search::default() }
     }
 
+    /// Passes over the key at hand, which cannot be read.
+    pub fn pass_over(&mut self) -> Option<MessageKey> {
+        self.search = Search::default();
+        self.keys.pop()
+    }
+
     pub fn drive(
         &mut self,
         moment: &Moment,

@@ -69,6 +69,8 @@ pub struct Scan {
     /// Segments not yet entered, by the first key that may matter, last first.
     pending: Vec<(MessageKey, Arc<Segment>)>,
     open: Vec<Cursor>,
+    /// The one of `open` that was last asked for its message.
+    asked: usize,
     filter: Filter,
     limit: usize,
     bytes: usize,
@@ -89,12 +91,17 @@ impl Scan {
             .collect();
         pending.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
         let after = Bound::Included(from);
-        Scan { from, to, after, pending, open: Vec::new(), filter, limit, bytes: 0 }
+        Scan { from, to, after, pending, open: Vec::new(), asked: 0, filter, limit, bytes: 0 }
     }
 
     /// Whether it is a cursor's page, in which a row without a blob stands for a skipped lane.
     pub fn is_run(&self) -> bool {
         matches!(self.filter, Filter::Run { .. })
+    }
+
+    /// Passes over what could not be read: the first and at most the last of the messages there.
+    pub fn pass_over(&mut self) -> Option<(MessageKey, MessageKey)> {
+        self.open.get_mut(self.asked).map(Cursor::pass_over)
     }
 
     /// Finds the rows; whether the range was read to its end, or `None` to go on later.
@@ -151,6 +158,7 @@ impl Scan {
         let mut at = 0;
         loop {
             while at < self.open.len() {
+                self.asked = at;
                 let filter = &self.filter;
                 match self.open[at].front(blocks, |leaf| filter.is_useful(leaf))? {
                     None => drop(self.open.swap_remove(at)),

@@ -189,7 +189,13 @@ impl Work {
                 let skip: BTreeSet<Lane> = (0..self.below(4)).map(|_| self.lane()).collect();
                 let skip = skip.into_iter().filter(|lane| *lane != Lane::NONE).collect();
                 let to = [key(0, u64::MAX), key(u64::MAX, u64::MAX), key(self.now, 5)];
-                Ask::Run { from, to: to[self.below(3) as usize], skip: Arc::new(skip), limit }
+                Ask::Run {
+                    from,
+                    to: to[self.below(3) as usize],
+                    skip: Arc::new(skip),
+                    limit,
+                    past_damage: false,
+                }
             }
             2 => {
                 let (from, to) = (self.below(next + 1), self.below(next + 1));
@@ -333,7 +339,7 @@ fn a_load_keeps_its_moment() {
                     let (queue, _) = work.queues[at];
                     let key = |rank, sequence| MessageKey { queue, rank, sequence };
                     let (from, to) = (key(0, 0), key(u64::MAX, u64::MAX));
-                    let ask = Ask::Run { from, to, skip: Arc::default(), limit: 100_000 };
+                    let ask = Ask::Run { from, to, skip: Arc::default(), limit: 100_000, past_damage: false };
                     loads.push((store.load(ask.clone()), ask));
                 }
                 // One completion at a time, so that jobs and loads interleave.
