@@ -24,7 +24,7 @@ pub enum Row {
     Message(MessageKey, MessageRow, Blob),
     /// A message that was received, or is leaving for another queue.
     Touched(MessageKey, Touched),
-    /// How many untouched messages fall due in this second (on FIFO queues: were sent in it).
+    /// How many untouched messages fall due in this second (on FIFO queues: came in it).
     Due(QueueId, u64, u32),
     /// A deduplication id.
     Dedup(DedupKey, DedupRow),

@@ -101,7 +101,8 @@ fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Move
         lane: moved.row.lane,
         origin: moved.origin.clone(),
         sent: moved.row.sent,
-        // Retention counts on from the first send on standard queues, and restarts on FIFO queues.
+        // Retention counts on from the first send on standard queues, and restarts on FIFO queues; so does the delay
+        // of a FIFO queue, which is the queue's: its messages fall due in their order.
         retained_from: if queue.is_fifo() { turn.now } else { moved.touched.retained_from },
         size: moved.row.size,
         receive_count: moved.touched.receive_count,
@@ -123,9 +124,9 @@ fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Move
     if queue.window.is_loading() {
         turn.counts.add(Count::ArrivedMeanwhile);
     }
-    let (sent, id) = (row.sent, row.id);
+    let (came, id) = (row.retained_from, row.id);
     turn.emit(queue, Record::Put(Row::Message(key, row, moved.blob.clone())));
-    if let Some(record) = queue.enter_due(&key, sent) {
+    if let Some(record) = queue.enter_due(&key, came) {
         turn.emit(queue, record);
     }
     turn.emit(queue, Record::Put(Row::Arrived(arrived, ArrivedRow { key })));

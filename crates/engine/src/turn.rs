@@ -38,9 +38,9 @@ impl Turn<'_> {
         self.batch.records.push(record);
     }
 
-    /// Takes a message that is touched or removed now out of the delayed count; `sent` is known of an untouched one.
-    pub fn leave_due(&mut self, queue: &mut Queue, key: &MessageKey, sent: Option<Millis>) {
-        if let Some(record) = sent.and_then(|sent| queue.leave_due(key, sent)) {
+    /// Takes a message that is touched or removed now out of the delayed count; `came` is known of an untouched one.
+    pub fn leave_due(&mut self, queue: &mut Queue, key: &MessageKey, came: Option<Millis>) {
+        if let Some(record) = came.and_then(|came| queue.leave_due(key, came)) {
             self.emit(queue, record);
         }
     }

@@ -38,7 +38,7 @@ fn change(queue: &mut Queue, turn: &mut Turn, handle: &Handle, seconds: Option<i
         return Err(Error::invalid_parameter("VisibilityTimeout", seconds, reason));
     }
     let forgotten = found_forgotten(queue, turn, handle);
-    let sent = forgotten.map(|row| row.sent);
+    let came = forgotten.map(|row| row.retained_from);
     let forgotten = forgotten.map(|row| received_by(handle, row));
     let touched = queue.touched.get(&handle.key).copied().or(forgotten);
     let touched =
@@ -46,7 +46,7 @@ fn change(queue: &mut Queue, turn: &mut Turn, handle: &Handle, seconds: Option<i
     if queue.is_fifo() && !holds(&touched, handle, turn.now) {
         return Err(expired());
     }
-    turn.leave_due(queue, &handle.key, sent);
+    turn.leave_due(queue, &handle.key, came);
     turn.emit(queue, Record::Put(Row::Touched(handle.key, Touched { deadline, ..touched })));
     Ok(())
 }

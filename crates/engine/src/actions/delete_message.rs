@@ -31,8 +31,8 @@ fn delete(queue: &mut Queue, turn: &mut Turn, handle: &Handle, (): ()) -> Result
         return Err(expired());
     }
     let Some(touched) = queue.touched.get(&handle.key).copied() else {
-        if let Some(sent) = found_forgotten(queue, turn, handle).map(|row| row.sent) {
-            super::receive_message::expire(queue, turn, handle.key, Some(sent));
+        if let Some(came) = found_forgotten(queue, turn, handle).map(|row| row.retained_from) {
+            super::receive_message::expire(queue, turn, handle.key, Some(came));
         }
         return Ok(());
     };

@@ -134,9 +134,9 @@ fn pick(queue: &mut Queue, turn: &mut Turn, most: usize) -> Vec<Pick> {
     }
 }
 
-/// Deletes an expired message; `sent` is known of an untouched one.
-pub fn expire(queue: &mut Queue, turn: &mut Turn, key: MessageKey, sent: Option<Millis>) {
-    turn.leave_due(queue, &key, sent);
+/// Deletes an expired message; when it came is known of an untouched one.
+pub fn expire(queue: &mut Queue, turn: &mut Turn, key: MessageKey, came: Option<Millis>) {
+    turn.leave_due(queue, &key, came);
     turn.emit(queue, Record::Delete(RowKey::Message(key)));
     turn.counts.add(Count::Expired);
     if queue.window.is_loading() {
@@ -150,8 +150,8 @@ fn deliver(queue: &mut Queue, turn: &mut Turn, poll: &Poll, picks: Vec<Pick>) ->
     let mut undo = Vec::with_capacity(picks.len());
     for (key, before, entry) in picks {
         let nonce = turn.entropy.draw();
-        let sent = before.is_none().then_some(entry.row.sent);
-        turn.leave_due(queue, &key, sent);
+        let came = before.is_none().then_some(entry.row.retained_from);
+        turn.leave_due(queue, &key, came);
         let before = before.unwrap_or_else(|| untouched(&entry));
         let touched = received(turn.now, deadline, nonce, before);
         turn.emit(queue, Record::Put(Row::Touched(key, touched)));

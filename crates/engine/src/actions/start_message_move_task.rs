@@ -177,16 +177,16 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
     }
     let plan = queue.plan(turn.now, most, None, task.until_sequence);
     let nothing = plan.picks.is_empty() && plan.expired.is_empty();
-    for (key, sent) in plan.expired {
-        expire(queue, turn, key, sent);
+    for (key, came) in plan.expired {
+        expire(queue, turn, key, came);
     }
     for (key, touched, entry) in plan.picks {
         let target = match target(turn.catalogue, &task, &entry) {
             Ok(target) => target,
             Err(reason) => return fail(task, reason),
         };
-        let sent = touched.is_none().then_some(entry.row.sent);
-        turn.leave_due(queue, &key, sent);
+        let came = touched.is_none().then_some(entry.row.retained_from);
+        turn.leave_due(queue, &key, came);
         let row = leaving(touched, &entry, target);
         turn.emit(queue, Record::Put(Row::Touched(key, row)));
         turn.counts.add(Count::LeftByTask);

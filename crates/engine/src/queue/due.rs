@@ -1,7 +1,7 @@
 //! How many messages are delayed: counts per second, exact without a record for time that passes.
 //!
 //! Standard queues count untouched messages by the second they fall due. On FIFO queues the delay is the
-//! queue's and retroactive, so they are counted by the second they were sent, for as long as any delay may last.
+//! queue's and retroactive, so they are counted by the second they came, sent or moved, for as long as any delay may last.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +20,9 @@ impl Due {
         due.div_ceil(SECOND)
     }
 
-    /// The second a FIFO message was sent in.
-    pub fn second_of_send(sent: Millis) -> u64 {
-        sent / SECOND
+    /// The second a FIFO message came in.
+    pub fn second_of_arrival(came: Millis) -> u64 {
+        came / SECOND
     }
 
     /// The count of a second.

@@ -334,10 +334,11 @@ impl Queue {
         self.stirred |= self.window.durable(lsn, now, &mut self.lanes);
     }
 
-    /// The record that takes an untouched message out of the delayed count, if it is counted there.
-    pub fn leave_due(&self, key: &MessageKey, sent: Millis) -> Option<Record> {
+    /// The record that takes an untouched message out of the delayed count, if it is counted there. `came`: its
+    /// `retained_from`, which on a FIFO queue is when it came here.
+    pub fn leave_due(&self, key: &MessageKey, came: Millis) -> Option<Record> {
         let second = match key.rank {
-            0 if self.is_fifo() => Due::second_of_send(sent),
+            0 if self.is_fifo() => Due::second_of_arrival(came),
             0 => return None,
             due => Due::second_of_due(due),
         };
@@ -349,9 +350,9 @@ impl Queue {
     }
 
     /// The record that counts a message among the delayed ones.
-    pub fn enter_due(&self, key: &MessageKey, sent: Millis) -> Option<Record> {
+    pub fn enter_due(&self, key: &MessageKey, came: Millis) -> Option<Record> {
         let second = match key.rank {
-            0 if self.is_fifo() => Due::second_of_send(sent),
+            0 if self.is_fifo() => Due::second_of_arrival(came),
             0 => return None,
             due => Due::second_of_due(due),
         };

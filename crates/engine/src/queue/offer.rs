@@ -47,7 +47,7 @@ impl Candidate<'_> {
 pub struct Plan {
     /// To hand out, in order.
     pub picks: Vec<(MessageKey, Option<Touched>, Entry)>,
-    /// Past their retention: to delete, with the time they were sent at if untouched.
+    /// Past their retention: to delete, with their `retained_from` if untouched.
     pub expired: Vec<(MessageKey, Option<Millis>)>,
     /// Received too often: to move to the dead-letter queue.
     pub dead: Vec<(MessageKey, Touched)>,
@@ -84,9 +84,8 @@ impl Queue {
                 continue;
             }
             if candidate.retained_from() + self.settings.retention <= now {
-                let sent =
-                    candidate.entry.filter(|_| candidate.touched.is_none()).map(|entry| entry.row.sent);
-                plan.expired.push((candidate.key, sent));
+                let untouched = candidate.entry.filter(|_| candidate.touched.is_none());
+                plan.expired.push((candidate.key, untouched.map(|entry| entry.row.retained_from)));
                 continue;
             }
             if let Some(due) = self.undue(&candidate, now) {
@@ -113,7 +112,7 @@ impl Queue {
     /// the cursor past it.
     fn undue(&self, candidate: &Candidate, now: Millis) -> Option<Millis> {
         let entry = candidate.entry.filter(|_| self.is_fifo() && candidate.touched.is_none())?;
-        Some(entry.row.sent + self.settings.delay).filter(|due| *due > now)
+        Some(entry.row.retained_from + self.settings.delay).filter(|due| *due > now)
     }
 
     fn candidates(&self, now: Millis) -> Box<dyn Iterator<Item = Candidate<'_>> + '_> {

@@ -98,7 +98,7 @@ impl Out {
 pub struct Window {
     queue: QueueId,
     fifo: bool,
-    /// FIFO queues: how long after it was sent a message is offered, ms.
+    /// FIFO queues: how long after it came a message is offered, ms.
     delay: Millis,
     entries: BTreeMap<MessageKey, Entry>,
     /// Contents of touched messages that are to be offered or moved.
@@ -365,8 +365,9 @@ impl Window {
 
     /// Takes a message at the cursor into the window or its parked lane; `false` leaves it to the cursor.
     fn take(&mut self, key: MessageKey, entry: Entry, now: Millis, lanes: &mut Lanes) -> bool {
-        if self.fifo && entry.row.sent + self.delay > now {
-            self.gate = entry.row.sent + self.delay;
+        // Keys rise with the time messages came at, so behind one that is held back all are.
+        if self.fifo && entry.row.retained_from + self.delay > now {
+            self.gate = entry.row.retained_from + self.delay;
             return false;
         }
         let lane = entry.row.lane;

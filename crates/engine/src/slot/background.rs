@@ -40,12 +40,12 @@ pub fn tick_is_due(queue: &Queue, now: Millis) -> bool {
 /// Time has passed: deletes expired messages and steps the move task. Whether to look for more expired ones.
 pub fn tick(queue: &mut Queue, turn: &mut Turn) -> bool {
     let found: Vec<_> =
-        queue.expired.iter().take(EXPIRED_AT_ONCE).map(|(key, row)| (*key, row.sent)).collect();
-    for (key, sent) in found {
+        queue.expired.iter().take(EXPIRED_AT_ONCE).map(|(key, row)| (*key, row.retained_from)).collect();
+    for (key, came) in found {
         queue.expired.remove(&key);
         let touched = queue.touched.get(&key);
         if touched.is_none_or(|row| row.leaving.is_none()) {
-            let untouched = touched.is_none().then_some(sent);
+            let untouched = touched.is_none().then_some(came);
             expire(queue, turn, key, untouched);
         }
     }

@@ -54,6 +54,24 @@ fn a_receive_that_finds_the_count_reached_moves_the_message() {
     }
 }
 
+/// A FIFO queue's delay is the queue's, so what it counts visible can be received: a message that moved in counts and
+/// waits like one that was sent when it came.
+#[test]
+fn a_moved_message_waits_out_the_delay_of_its_fifo_queue() {
+    let (mut w, q, dead) = with_dead(".fifo", 1);
+    w.set(&dead, &[("DelaySeconds", "10")]);
+    send(&mut w, &q, "moved");
+    w.pass(60 * SECOND);
+    w.send(&dead, msg("sent").group("other").dedup("sent"));
+    w.one_of(&q);
+    assert_eq!(w.peek(&q, 1), [""; 0], "it becomes a dead letter");
+    assert_eq!(w.counts(&dead), (0, 0, 2));
+    assert_eq!(w.peek(&dead, 10), [""; 0]);
+    w.pass(11 * SECOND);
+    assert_eq!(w.counts(&dead), (2, 0, 0));
+    w.assert_holds(&dead, &["sent", "moved"]);
+}
+
 #[test]
 fn a_moved_fifo_message_is_deduplicated_by_its_message_id() {
     let (mut w, q, dead) = with_dead(".fifo", 1);

@@ -140,10 +140,17 @@ impl World {
                 let live: Vec<_> = there.iter().map(|&queue| self.model.leftovers(queue)).collect();
                 return Err(format!("{left} messages are counted and never come out; {live:?}"));
             }
-            let wait = if left == 0 { 200 } else { next.map_or(20_000, |at| at - now) };
+            let wait =
+                if left == 0 { 200 } else { next.map_or(20_000 + self.longest_delay(&there), |at| at - now) };
             self.pass(wait * 1_000)?;
         }
         Err("it does not drain".into())
+    }
+
+    /// What moves into a FIFO queue, which the model need not know of, waits out the queue's delay, ms.
+    fn longest_delay(&self, there: &[QueueAt]) -> u64 {
+        let fifo = there.iter().map(|&at| &self.model.queues[at]).filter(|queue| queue.fifo);
+        fifo.map(|queue| queue.delay().hi).max().unwrap_or(0)
     }
 
     /// Where the disk has room, sends are taken: two seconds later at the latest.

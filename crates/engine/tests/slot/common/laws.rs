@@ -156,7 +156,7 @@ impl Rows {
     }
 
     fn due(&self, key: &MessageKey) -> Millis {
-        if self.fifo { self.messages[key].sent + self.delay } else { key.rank }
+        if self.fifo { self.messages[key].retained_from + self.delay } else { key.rank }
     }
 
     fn is_visible(&self, key: &MessageKey, now: Millis) -> bool {
