@@ -218,6 +218,12 @@ fn run_repair(values: &Values) -> Result<End, Failure> {
 
 /// What a repair would give up.
 fn prospect(checked: &Checked) -> String {
+    if let Some(error) = &checked.unreadable {
+        return format!(
+            "Nothing was changed, and with --discard-damaged nothing would be: {error}. What the disk fails to read may \
+             be readable another time, or in a copy of the directory on another disk.\n"
+        );
+    }
     let mut text = String::from("Nothing was changed. With --discard-damaged:\n");
     for lost in &checked.lost {
         let _ = writeln!(text, "  given up: {}", describe(lost));

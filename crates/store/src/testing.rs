@@ -23,7 +23,7 @@ pub struct Content {
     pub free: Option<u64>,
     /// Bytes that all files together may have; `None` for plenty.
     pub capacity: Option<u64>,
-    /// The number of an operation that fails with EIO.
+    /// The number of an operation that fails with EIO: it may have happened, wholly or in part.
     pub broken: Option<u64>,
     /// A byte that the next read of it returns wrong, once.
     pub misread: Option<(FileName, usize)>,
@@ -179,13 +179,14 @@ impl TestDisk {
         }
         content.stop_after = None;
         drop(content);
-        TestDisk::over(self.content)
+        TestDisk { entropy: self.entropy, ..TestDisk::over(self.content) }
     }
 
     fn perform(&mut self, op: Op) -> Result<Output, Failure> {
         let mut content = self.content.borrow_mut();
         content.done += 1;
         if content.broken == Some(content.done) {
+            tear(&mut content, &op, &mut self.entropy);
             return Err(Failure::Broken("EIO".into()));
         }
         content.settle(&op);

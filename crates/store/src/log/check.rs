@@ -3,7 +3,7 @@
 use engine::{Lsn, MessageKey, Millis};
 
 use crate::codec::{Logged, Malformed, Reader, checksum};
-use crate::disk::{Disk, FileName};
+use crate::disk::{Disk, Failure, FileName};
 
 use super::manifest::Manifest;
 use super::open::{self, Files, OpenError, Report};
@@ -11,7 +11,7 @@ use super::replay::{JournalReader, Replay};
 use super::segment::{
     BUILD_MAGIC, Index, IndexEntry, LaneIndex, LeafEntry, Meta, Pointer, entry_at, lane_places,
 };
-use super::{bitmap, rowfile, segment};
+use super::{rowfile, segment};
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ impl std::fmt::Display for Finding {
 pub struct Checked {
     /// What is wrong; empty if nothing is.
     pub findings: Vec<Finding>,
+    /// The first failure of the disk to read what is there: it says nothing about the bytes, and may pass.
+    pub unreadable: Option<OpenError>,
     /// Messages whose content or place cannot be read.
     pub lost: Vec<Lost>,
     /// Segments read.
@@ -49,6 +51,26 @@ pub struct Checked {
     pub batches: u64,
 }
 
+impl Checked {
+    /// Adds what an error found. One that is about no file's content stays an error.
+    fn find(&mut self, error: OpenError) -> Result<(), OpenError> {
+        let what = error.to_string();
+        let finding = match error.clone() {
+            OpenError::Damaged { file, offset, what } => Finding { file, offset, what },
+            OpenError::Missing(file) | OpenError::NoManifest(file) => Finding { file, offset: 0, what },
+            OpenError::Disk(file, Failure::NotFound | Failure::Broken(_)) => {
+                Finding { file, offset: 0, what }
+            }
+            error => return Err(error),
+        };
+        self.findings.push(finding);
+        if !error.is_damage() {
+            self.unreadable.get_or_insert(error);
+        }
+        Ok(())
+    }
+}
+
 /// Reads a data directory that no store has open. An error is a disk that cannot be read at all.
 pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
     let mut files = Files::new(disk);
@@ -58,7 +80,7 @@ pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
         Ok(Some(manifest)) => manifest,
         Ok(None) => return Ok(checked),
         Err(error) => {
-            checked.findings.push(finding(error)?);
+            checked.find(error)?;
             return Ok(checked);
         }
     };
@@ -72,29 +94,19 @@ pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
     match read {
         Ok(end) if end.lsn <= manifest.needs => {
             let file = super::journal::file_name(end.file);
-            let what = format!("ends before batch {}", manifest.needs);
+            let lsn = manifest.needs;
+            let what = format!("it ends before batch {lsn}: writes were lost, or a repair was interrupted");
             checked.findings.push(Finding { file, offset: end.offset, what });
         }
         Ok(_) => {}
-        Err(error) => checked.findings.push(finding(error)?),
+        Err(error) => checked.find(error)?,
     }
     checked.batches = report.batches;
     Ok(checked)
 }
 
-/// What an error found; a failing disk stays an error.
-fn finding(error: OpenError) -> Result<Finding, OpenError> {
-    let what = error.to_string();
-    match error {
-        OpenError::Damaged { file, offset, what } => Ok(Finding { file, offset, what }),
-        OpenError::Missing(file) | OpenError::NoManifest(file) => Ok(Finding { file, offset: 0, what }),
-        OpenError::Disk(file, crate::disk::Failure::NotFound) => Ok(Finding { file, offset: 0, what }),
-        OpenError::Disk(file, crate::disk::Failure::Broken(_)) => Ok(Finding { file, offset: 0, what }),
-        error => Err(error),
-    }
-}
-
-struct Ignored;
+/// Takes nothing of what a journal holds.
+pub(super) struct Ignored;
 
 impl Replay for Ignored {
     fn batch(&mut self, _: Lsn, _: Millis, _: Vec<Logged>) {}
@@ -108,7 +120,7 @@ fn check_row_files<D: Disk>(
     let mut report = Report::default();
     for file in manifest.checkpoint.iter().chain(&manifest.dedup) {
         if let Err(error) = open::read_rows(files, file, &mut report, |_| ()) {
-            checked.findings.push(finding(error)?);
+            checked.find(error)?;
         }
     }
     checked.records = report.checkpoint_records;
@@ -130,16 +142,17 @@ fn check_segments<D: Disk>(
                 checked.findings.extend(walk.findings);
                 checked.lost.extend(walk.lost);
             }
-            Err(error) => checked.findings.push(finding(error)?),
+            Err(error) => {
+                if error.is_damage() {
+                    checked.lost.push(Lost::all_of(meta));
+                }
+                checked.find(error)?;
+            }
         }
         if let Some(reference) = &meta.bitmap {
-            let file = bitmap::file_name(reference.number);
             checked.deleted += reference.ones;
-            let read = files.read(file, 64 + meta.count.div_ceil(64) * 8);
-            match read.map(|bytes| bitmap::decode(&bytes, meta.number, meta.count)) {
-                Ok(Ok(_)) => {}
-                Ok(Err(what)) => checked.findings.push(Finding { file, offset: 0, what: what.into() }),
-                Err(error) => checked.findings.push(finding(error)?),
+            if let Err(error) = open::read_segment(files, meta) {
+                checked.find(error)?;
             }
         }
     }
@@ -155,6 +168,12 @@ pub struct Lost {
     pub to: MessageKey,
     /// How many there are, deleted ones included.
     pub count: u64,
+}
+
+impl Lost {
+    fn all_of(meta: &Meta) -> Lost {
+        Lost { from: meta.first, to: meta.last, count: meta.count }
+    }
 }
 
 /// A walk through a whole segment file.
@@ -190,11 +209,10 @@ impl<'a> Walk<'a> {
     pub fn run(&mut self, mut each: impl FnMut(u64, LeafEntry, &[u8])) {
         self.check_tail();
         self.check_lanes();
-        let whole = Lost { from: self.meta.first, to: self.meta.last, count: self.meta.count };
         let index = self.block(&self.meta.index).map(Index::read);
         let Some(Ok(index)) = index else {
             self.find(self.meta.index.offset, "the index is damaged");
-            return self.lost.push(whole);
+            return self.lost.push(Lost::all_of(self.meta));
         };
         for (at, leaf) in index.leaves.iter().enumerate() {
             let next = index.leaves.get(at + 1);

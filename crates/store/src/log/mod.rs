@@ -157,7 +157,17 @@ pub struct LogStore<D> {
 
 impl<D: Disk> LogStore<D> {
     /// Opens a data directory, or makes one with `fresh` as its secret. Blocks until it is read.
-    pub fn open(mut disk: D, options: Options, fresh: Secret) -> Result<Opened<D>, OpenError> {
+    pub fn open(disk: D, options: Options, fresh: Secret) -> Result<Opened<D>, OpenError> {
+        LogStore::open_any(disk, options, fresh, false)
+    }
+
+    /// The same, also where the journal does not reach what it must: a repair is about to add that.
+    fn open_any(
+        mut disk: D,
+        options: Options,
+        fresh: Secret,
+        is_repair: bool,
+    ) -> Result<Opened<D>, OpenError> {
         let mut report = Report::default();
         let mut files = Files::new(&mut disk);
         let mut listed = files.list()?;
@@ -181,7 +191,7 @@ impl<D: Disk> LogStore<D> {
         if !report.created {
             reader.read_groups(&mut state, &mut report)?;
         }
-        if state.last < manifest.needs {
+        if state.last < manifest.needs && !is_repair {
             let at = reader.position();
             let what = format!("it ends with batch {} and must reach {}", state.last, manifest.needs);
             return Err(OpenError::Damaged { file: journal::file_name(at.file), offset: at.offset, what });

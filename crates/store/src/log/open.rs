@@ -13,12 +13,12 @@ use super::group::round_up;
 use super::journal::{Position, file_name};
 use super::manifest::{self, Manifest, Unreadable};
 use super::rowfile::{self, RowFile};
-use super::segment::Segment;
+use super::segment::{Meta, Segment};
 
 /// Bytes of one read while opening.
 pub(super) const READ: usize = 4 << 20;
 
-/// Why a data directory was not opened. Nothing in it was changed, unless the disk failed.
+/// Why a data directory was not opened, or not repaired. Nothing in it was changed, unless the disk failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
     /// It has another format.
@@ -38,6 +38,16 @@ pub enum OpenError {
     },
     /// The disk failed.
     Disk(FileName, Failure),
+    /// A repair was begun and did not end: why.
+    Unrepaired(String),
+}
+
+impl OpenError {
+    /// Whether bytes are wrong or gone, rather than that the disk would not tell them.
+    pub(super) fn is_damage(&self) -> bool {
+        use OpenError::{Damaged, Disk, Missing, NoManifest};
+        matches!(self, Damaged { .. } | Missing(_) | NoManifest(_) | Disk(_, Failure::NotFound))
+    }
 }
 
 impl std::fmt::Display for OpenError {
@@ -56,6 +66,7 @@ impl std::fmt::Display for OpenError {
             OpenError::Disk(file, Failure::NotFound) => write!(f, "{file} is missing"),
             OpenError::Disk(file, Failure::Full) => write!(f, "no space left for {file}"),
             OpenError::Disk(file, Failure::Broken(text)) => write!(f, "{file}: {text}"),
+            OpenError::Unrepaired(why) => write!(f, "the repair did not end and must be repeated: {why}"),
         }
     }
 }
@@ -321,17 +332,26 @@ pub(super) fn read_segments<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &Manifest,
 ) -> Result<Vec<Arc<Segment>>, OpenError> {
-    let mut segments = Vec::with_capacity(manifest.segments.len());
-    for meta in &manifest.segments {
-        let mut segment = Segment::new(meta.clone());
-        if let Some(reference) = &meta.bitmap {
-            let name = bitmap::file_name(reference.number);
-            let bytes = files.read(name, 64 + meta.count.div_ceil(64) * 8)?;
-            let bits = bitmap::decode(&bytes, meta.number, meta.count)
-                .map_err(|what| OpenError::Damaged { file: name, offset: 0, what: what.into() })?;
-            segment.deleted = Some(Arc::new(bits));
-        }
-        segments.push(Arc::new(segment));
+    manifest.segments.iter().map(|meta| read_segment(files, meta).map(Arc::new)).collect()
+}
+
+/// A segment with its deletions.
+pub(super) fn read_segment<D: Disk>(files: &mut Files<'_, D>, meta: &Meta) -> Result<Segment, OpenError> {
+    let mut segment = Segment::new(meta.clone());
+    if let Some(reference) = &meta.bitmap {
+        let name = bitmap::file_name(reference.number);
+        let bytes = files.read(name, bitmap_bytes(meta))?;
+        let bits = bitmap::decode(&bytes, meta.number, meta.count).map_err(|what| OpenError::Damaged {
+            file: name,
+            offset: 0,
+            what: what.into(),
+        })?;
+        segment.deleted = Some(Arc::new(bits));
     }
-    Ok(segments)
+    Ok(segment)
+}
+
+/// What the file with a segment's deletions has at most.
+pub(super) fn bitmap_bytes(meta: &Meta) -> u64 {
+    64 + meta.count.div_ceil(64) * 8
 }

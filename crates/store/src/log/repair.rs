@@ -2,7 +2,6 @@
 //! bit of that is reported; the damaged files are kept aside as `cut` files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use engine::ids::Secret;
 use engine::rows::Head;
@@ -12,17 +11,19 @@ use crate::disk::{Disk, FileKind, FileName, Op};
 use crate::rows::{first_of, last_of};
 use crate::{Event, Store};
 
-use super::check::{Checked, Lost, Walk, check, is_row_file};
+use super::check::{Checked, Ignored, Lost, Walk, check, is_row_file};
 use super::group::Header;
+use super::journal::Position;
 use super::manifest::Manifest;
 use super::open::{self, Files, OpenError, Report};
 use super::replay::JournalReader;
-use super::segment::{self, Builder, Segment};
-use super::state::State;
+use super::segment::{self, Builder, Meta};
 use super::{LogStore, Options, bitmap, journal, write_manifest};
 
 /// Cut files of repairs are numbered from here on; those of torn tails by generation.
 const ASIDE: u64 = 1 << 48;
+/// So much further is the name of a journal file whose number was set aside before.
+const TURN: u64 = 1 << 40;
 
 /// What a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,161 +48,257 @@ pub struct Repaired {
     pub hopeless: Option<String>,
 }
 
-/// Repairs a directory that no store has open.
+/// Repairs a directory that no store has open. It may be interrupted anywhere, and is then repeated:
+///
+/// 1. The directory is read. A read that fails, here or later, ends the repair: it may succeed another day.
+/// 2. Damaged segments and files of deletions are copied to cut files, and what is left of the segments is written to
+///    new ones, which nothing names yet.
+/// 3. The manifest names the new files. It also wants one more batch of the journal than there is: until that is
+///    durable the directory counts as damaged, and is not opened.
+/// 4. The journal is cut where it is damaged.
+/// 5. That batch, with the queues' right counts, is added.
 pub fn repair<D: Disk>(
     mut disk: D,
     options: Options,
     mut pause: impl FnMut(),
 ) -> Result<Repaired, OpenError> {
     let mut repaired = Repaired { checked: check(&mut disk)?, ..Repaired::default() };
+    if let Some(error) = repaired.checked.unreadable.take() {
+        return Err(error);
+    }
     if repaired.checked.findings.is_empty() {
         return Ok(repaired);
     }
     let mut files = Files::new(&mut disk);
     let listed = files.list()?;
-    let Ok(Some(mut manifest)) = open::read_manifest(&mut files, &listed) else {
-        repaired.hopeless = Some("the manifest is damaged: nothing says what the files mean".into());
-        return Ok(repaired);
+    let mut manifest = match open::read_manifest(&mut files, &listed) {
+        Ok(Some(manifest)) => manifest,
+        Err(error) if !error.is_damage() => return Err(error),
+        _ => {
+            repaired.hopeless = Some("the manifest is damaged: nothing says what the files mean".into());
+            return Ok(repaired);
+        }
     };
     let mut findings = repaired.checked.findings.iter();
     if let Some(finding) = findings.find(|finding| is_row_file(&manifest, &finding.file)) {
         repaired.hopeless = Some(format!("the small rows are damaged ({finding}): queues would be lost"));
         return Ok(repaired);
     }
-    manifest.generation += 1;
+    let (end, is_sound) = find_journal_end(&mut files, &manifest, &listed)?;
+    let cut = if is_sound { None } else { Some(JournalCut::plan(&mut files, &manifest, end, &listed)?) };
     repair_segments(&mut files, &mut manifest, &mut repaired)?;
-    repair_journal(&mut files, &mut manifest, &listed, &mut repaired)?;
+    manifest.needs = end.lsn;
     write_manifest(&mut files, &manifest)?;
-    let opened = LogStore::open(disk, options, Secret(manifest.secret))?;
-    let (mut store, rows) = (opened.store, opened.rows);
-    recount(&mut store, rows, &mut repaired, &mut pause);
+    if let Some(cut) = cut {
+        cut.carry_out(&mut files, &listed, &mut repaired)?;
+    }
+    let opened = LogStore::open_any(disk, options, Secret(manifest.secret), true)?;
+    let mut store = opened.store;
+    recount(&mut store, opened.rows, &mut repaired, &mut pause)?;
     Ok(repaired)
 }
 
-fn set_aside<D: Disk>(
-    files: &mut Files<'_, D>,
-    from: FileName,
-    repaired: &mut Repaired,
-) -> Result<(), OpenError> {
+/// What a file is kept as.
+fn aside_of(file: FileName) -> FileName {
     // Files of several kinds share numbers: each kind has a range of its own.
-    let range = match from.kind {
+    let range = match file.kind {
         FileKind::Segment => 1,
         FileKind::Bitmap => 2,
         _ => 3,
     };
-    let to = FileName { kind: FileKind::Cut, number: ASIDE * range + from.number };
-    match files.run(from, Op::Rename { from, to }) {
-        Err(OpenError::Disk(_, crate::disk::Failure::NotFound)) => return Ok(()),
-        result => result?,
-    };
-    repaired.aside.push(to);
+    FileName { kind: FileKind::Cut, number: ASIDE * range + file.number }
+}
+
+/// Keeps what a file has, if anything, under another name as well.
+fn keep_copy<D: Disk>(
+    files: &mut Files<'_, D>,
+    to: FileName,
+    data: Vec<u8>,
+    repaired: &mut Repaired,
+) -> Result<(), OpenError> {
+    if !data.is_empty() {
+        files.run(to, Op::Replace { file: to, data })?;
+        repaired.aside.push(to);
+    }
     Ok(())
 }
 
-/// Segments with damage are written anew without what cannot be read.
+/// What a file has; nothing if it is not there.
+fn read_if_there<D: Disk>(
+    files: &mut Files<'_, D>,
+    file: FileName,
+    length: u64,
+) -> Result<Vec<u8>, OpenError> {
+    match files.read(file, length) {
+        Err(error) if error.is_damage() => Ok(Vec::new()),
+        read => read,
+    }
+}
+
+/// Puts what can be read of damaged segments into the manifest in their place.
 fn repair_segments<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &mut Manifest,
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
     let bad: BTreeSet<FileName> = repaired.checked.findings.iter().map(|finding| finding.file).collect();
-    let mut segments = Vec::new();
     for mut meta in std::mem::take(&mut manifest.segments) {
-        if let Some(reference) = meta.bitmap
-            && bad.contains(&bitmap::file_name(reference.number))
-        {
-            repaired.returned += reference.ones;
-            meta.bitmap = None;
-            set_aside(files, bitmap::file_name(reference.number), repaired)?;
+        if meta.bitmap.is_some_and(|reference| bad.contains(&bitmap::file_name(reference.number))) {
+            repair_bitmap(files, &mut meta, repaired)?;
         }
-        if !bad.contains(&segment::file_name(meta.number)) {
-            segments.push(meta);
-            continue;
-        }
-        let only = Manifest { segments: vec![meta.clone()], ..manifest.clone() };
-        let old: Arc<Segment> = open::read_segments(files, &only)?.remove(0);
-        let bytes = files.read(*old.file, meta.length).unwrap_or_default();
-        let mut builder = Builder::new(manifest.next_file, files.block());
-        let mut walk = Walk::new(&meta, &bytes);
-        walk.run(|ordinal, entry, blob| {
-            if !old.is_deleted(ordinal) {
-                builder.add(entry.key, &entry.row, blob);
-            }
-        });
-        repaired.lost.append(&mut walk.lost);
-        if builder.count() > 0 {
+        if bad.contains(&segment::file_name(meta.number)) {
+            manifest.segments.extend(rewrite(files, meta, manifest.next_file, repaired)?);
             manifest.next_file += 1;
-            segments.push(write_segment(files, builder, meta.lsns)?);
+        } else {
+            manifest.segments.push(meta);
         }
-        set_aside(files, *old.file, repaired)?;
     }
-    manifest.segments = segments;
     Ok(())
 }
 
-fn write_segment<D: Disk>(
+/// Without the file that says which of its messages are deleted, they are there again.
+fn repair_bitmap<D: Disk>(
     files: &mut Files<'_, D>,
-    mut builder: Builder,
-    lsns: (Lsn, Lsn),
-) -> Result<segment::Meta, OpenError> {
-    let (offset, data) = builder.take();
-    let finished = builder.finish(lsns);
-    let file = segment::file_name(finished.meta.number);
-    files.run(file, Op::Write { file, offset, data, sync: true })?;
-    let (offset, data) = (finished.offset, finished.rest);
-    files.run(file, Op::Write { file, offset, data, sync: true })?;
-    Ok(finished.meta)
-}
-
-/// The journal ends where it is damaged.
-fn repair_journal<D: Disk>(
-    files: &mut Files<'_, D>,
-    manifest: &mut Manifest,
-    listed: &[(FileName, u64)],
+    meta: &mut Meta,
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
-    if repaired.checked.findings.iter().all(|finding| finding.file.kind != FileKind::Journal) {
-        return Ok(());
+    match open::read_segment(files, meta) {
+        Err(error) if error.is_damage() => {}
+        read => return read.map(drop),
     }
-    let (mut state, mut report) = (State::new(manifest), Report::default());
-    let at = match JournalReader::open(files, manifest, listed) {
-        Ok(mut reader) => {
-            // Where it fails is where the journal is to end.
-            let _ = reader.read_groups(&mut state, &mut report);
-            reader.position()
-        }
-        Err(_) => manifest.journal(),
-    };
-    let (file, offset) = (journal::file_name(at.file), at.offset);
-    repaired.lost_from = Some(state.last + 1);
-    manifest.needs = manifest.needs.min(state.last);
-    let later = |name: &FileName| name.kind == FileKind::Journal && name.number >= file.number;
-    let mut kept = Vec::new();
-    for (name, size) in listed.iter().filter(|(name, _)| later(name)) {
-        let bytes = files.read(*name, *size)?;
-        let from = if *name == file { offset as usize } else { 0 };
-        let blocks = bytes.chunks(files.block()).skip(from / files.block());
-        let groups = blocks.filter_map(|block| Header::read(block, manifest.stamp));
-        let groups = groups.filter(|header| header.file == name.number);
-        repaired.lost_groups += groups.count() as u64;
-        if *name == file {
-            kept = bytes[..from.min(bytes.len())].to_vec();
-        }
-        set_aside(files, *name, repaired)?;
-    }
-    // The sound part stays; the rest of the file is empty.
-    kept.resize(at.size as usize, 0);
-    files.run(file, Op::Replace { file, data: kept })?;
-    Ok(())
+    let Some(reference) = meta.bitmap.take() else { return Ok(()) };
+    let file = bitmap::file_name(reference.number);
+    let bytes = read_if_there(files, file, open::bitmap_bytes(meta))?;
+    repaired.returned += reference.ones;
+    keep_copy(files, aside_of(file), bytes, repaired)
 }
 
-/// Sets the queues' counts right and drops what is said of messages that are gone.
+/// A segment without what cannot be read, in another file; none if nothing is left.
+fn rewrite<D: Disk>(
+    files: &mut Files<'_, D>,
+    meta: Meta,
+    number: u64,
+    repaired: &mut Repaired,
+) -> Result<Option<Meta>, OpenError> {
+    let old = open::read_segment(files, &meta)?;
+    let bytes = read_if_there(files, *old.file, meta.length)?;
+    let mut builder = Builder::new(number, files.block());
+    let mut walk = Walk::new(&meta, &bytes);
+    walk.run(|ordinal, entry, blob| {
+        if !old.is_deleted(ordinal) {
+            builder.add(entry.key, &entry.row, blob);
+        }
+    });
+    // It may have been read wrong only once.
+    if walk.findings.is_empty() {
+        return Ok(Some(meta));
+    }
+    repaired.lost.append(&mut walk.lost);
+    keep_copy(files, aside_of(*old.file), bytes, repaired)?;
+    if builder.count() == 0 {
+        return Ok(None);
+    }
+    let finished = builder.finish(meta.lsns);
+    let file = segment::file_name(number);
+    files.run(file, Op::Replace { file, data: finished.rest })?;
+    Ok(Some(finished.meta))
+}
+
+/// Where the journal's sound part ends, and whether it may end there.
+fn find_journal_end<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+    listed: &[(FileName, u64)],
+) -> Result<(Position, bool), OpenError> {
+    let mut end = manifest.journal();
+    let read = JournalReader::open(files, manifest, listed).and_then(|mut reader| {
+        let read = reader.read_groups(&mut Ignored, &mut Report::default());
+        end = reader.position();
+        read
+    });
+    match read {
+        Ok(()) => Ok((end, end.lsn > manifest.needs)),
+        Err(error) if error.is_damage() => Ok((end, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a damaged journal is cut, and what it loses by that.
+struct JournalCut {
+    end: Position,
+    /// What the file has in which it is to end.
+    content: Vec<u8>,
+    /// Files behind that one.
+    later: Vec<FileName>,
+    /// Sound groups behind the damage.
+    groups: u64,
+}
+
+impl JournalCut {
+    /// Reads what is given up, and changes nothing.
+    fn plan<D: Disk>(
+        files: &mut Files<'_, D>,
+        manifest: &Manifest,
+        end: Position,
+        listed: &[(FileName, u64)],
+    ) -> Result<JournalCut, OpenError> {
+        let mut cut = JournalCut { end, content: Vec::new(), later: Vec::new(), groups: 0 };
+        let is_behind = |name: &FileName| name.kind == FileKind::Journal && name.number >= end.file;
+        for (name, size) in listed.iter().filter(|(name, _)| is_behind(name)) {
+            let bytes = files.read(*name, *size)?;
+            let from = if name.number == end.file { end.offset as usize } else { 0 };
+            let blocks = bytes.chunks(files.block()).skip(from / files.block());
+            let groups = blocks.filter_map(|block| Header::read(block, manifest.stamp));
+            cut.groups += groups.filter(|header| header.file == name.number).count() as u64;
+            if name.number == end.file {
+                cut.content = bytes;
+            } else {
+                cut.later.push(*name);
+            }
+        }
+        Ok(cut)
+    }
+
+    /// The sound part stays where it is; the rest of its file becomes empty, once it is kept elsewhere.
+    fn carry_out<D: Disk>(
+        self,
+        files: &mut Files<'_, D>,
+        listed: &[(FileName, u64)],
+        repaired: &mut Repaired,
+    ) -> Result<(), OpenError> {
+        repaired.lost_from = Some(self.end.lsn);
+        repaired.lost_groups = self.groups;
+        // The numbers behind the end are used again, and may be cut again: no name is taken twice.
+        let aside_of = |file| {
+            let name = |turn| FileName { number: aside_of(file).number + turn * TURN, ..aside_of(file) };
+            let is_free = |name: &FileName| listed.iter().all(|(there, _)| there != name);
+            (0..).map(name).find(is_free).expect("one is free")
+        };
+        let file = journal::file_name(self.end.file);
+        let mut kept = self.content.clone();
+        kept.truncate(self.end.offset as usize);
+        kept.resize(self.end.size as usize, 0);
+        if kept != self.content {
+            keep_copy(files, aside_of(file), self.content, repaired)?;
+            files.run(file, Op::Replace { file, data: kept })?;
+        }
+        for from in self.later {
+            let to = aside_of(from);
+            files.run(from, Op::Rename { from, to })?;
+            repaired.aside.push(to);
+        }
+        Ok(())
+    }
+}
+
+/// Sets the queues' counts right and drops what is said of messages that are gone: in one batch, the one that the
+/// manifest waits for.
 fn recount<D: Disk>(
     store: &mut LogStore<D>,
     rows: impl Iterator<Item = Row>,
     repaired: &mut Repaired,
     pause: &mut impl FnMut(),
-) {
+) -> Result<(), OpenError> {
     let mut heads: BTreeMap<QueueId, Head> = BTreeMap::new();
     let mut touched: BTreeMap<QueueId, BTreeSet<MessageKey>> = BTreeMap::new();
     for row in rows {
@@ -214,7 +311,7 @@ fn recount<D: Disk>(
     let mut records = Vec::new();
     for (queue, head) in heads {
         let touched = touched.entry(queue).or_default();
-        let Some((live, highest)) = count(store, queue, touched, pause) else { continue };
+        let (live, highest) = count(store, queue, touched, pause)?;
         for key in std::mem::take(touched) {
             repaired.dropped_rows += 1;
             records.push(Record::Delete(RowKey::Message(key)));
@@ -227,15 +324,21 @@ fn recount<D: Disk>(
             records.push(Record::Put(Row::Head(queue, right)));
         }
     }
-    if !records.is_empty() {
-        store.append(Batch { now: store.state.now, records });
-    }
+    // Also if there is nothing to set right.
+    let lsn = store.append(Batch { now: store.state.now, records });
+    assert!(lsn >= store.manifest.needs, "batch {lsn} is not what the manifest waits for");
     store.stop();
-    while !store.is_quiet() && !store.failed {
-        if store.poll().is_none() {
-            pause();
+    while !store.is_quiet() {
+        match store.poll() {
+            Some(Event::Stopped(why)) => return Err(OpenError::Unrepaired(why)),
+            Some(_) => {}
+            None if store.lacks_journal_space() => {
+                return Err(OpenError::Unrepaired("no space left for another journal file".into()));
+            }
+            None => pause(),
         }
     }
+    Ok(())
 }
 
 /// Counts a queue's messages, and takes them out of `touched`. Also the number behind the highest sequence.
@@ -244,7 +347,7 @@ fn count<D: Disk>(
     queue: QueueId,
     touched: &mut BTreeSet<MessageKey>,
     pause: &mut impl FnMut(),
-) -> Option<(u64, u64)> {
+) -> Result<(u64, u64), OpenError> {
     let (mut from, mut live, mut highest) = (first_of(queue), 0, 0);
     loop {
         let token = store.load(Ask::Run {
@@ -257,7 +360,7 @@ fn count<D: Disk>(
         let page = loop {
             match store.poll() {
                 Some(Event::Loaded(found, page)) if found == token => break page,
-                Some(Event::Damaged(..) | Event::Stopped(_)) => return None,
+                Some(Event::Damaged(_, why) | Event::Stopped(why)) => return Err(OpenError::Unrepaired(why)),
                 Some(_) => {}
                 None => pause(),
             }
@@ -271,7 +374,7 @@ fn count<D: Disk>(
             Some(last) if !page.ran_out => {
                 from = MessageKey { sequence: last.key.sequence + 1, ..last.key };
             }
-            _ => return Some((live, highest)),
+            _ => return Ok((live, highest)),
         }
     }
 }

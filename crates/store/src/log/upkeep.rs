@@ -30,6 +30,11 @@ impl<D: Disk> LogStore<D> {
         !self.short.is_empty() || self.lacks_file || self.free.is_some_and(|free| free < self.options.reserve)
     }
 
+    /// Whether the journal waits for a file that the disk has no space for.
+    pub(super) fn lacks_journal_space(&self) -> bool {
+        self.lacks_file && self.journal.is_durable_to(&self.journal.position())
+    }
+
     /// A group of this many bytes has landed.
     pub(super) fn earn(&mut self, bytes: usize) {
         let credit = &mut self.counters.credit;

@@ -1,10 +1,11 @@
 //! `check`, `repair`, `export` and `import`.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::model::{Work, tiny};
 use super::*;
-use crate::disk::FileKind;
+use crate::disk::{FileKind, FileName};
 use crate::export::{ImportError, Origin, export, import};
 
 /// Sends 60 messages, 900 bytes each, in a queue that exists; a few segments come of it.
@@ -105,6 +106,201 @@ fn what_cannot_be_repaired_is_not_touched() {
         assert!(repaired.hopeless.is_some() && !repaired.checked.findings.is_empty(), "{kind:?}");
         assert_eq!(content.borrow().files, before, "{kind:?}");
     }
+}
+
+/// A directory with damage in files of these kinds: in a segment, in its deletions, in the journal.
+fn damaged(kinds: &[FileKind]) -> BTreeMap<FileName, Vec<u8>> {
+    let mut store = open_again(filled()).store;
+    let delete = |at| Record::Delete(RowKey::Message(key(at)));
+    store.append(Batch { now: 0, records: (0..8).map(delete).collect() });
+    store.options.table = 0;
+    store.pump();
+    store.options.table = tiny().table;
+    settle(&mut store);
+    for sequence in 60..64 {
+        store.append(send(sequence));
+        settle(&mut store);
+    }
+    let mut bitmaps = store.segments.iter().filter_map(|segment| segment.meta.bitmap);
+    let bitmap = bitmap::file_name(bitmaps.next().expect("one is deleted in part").number);
+    let at = store.manifest.journal();
+    let places = [
+        (*store.segments[2].file, 100),
+        (bitmap, 30),
+        (journal::file_name(at.file), at.offset as usize + 100),
+    ];
+    let mut files = store.disk.content.borrow().files.clone();
+    for (file, at) in places.into_iter().filter(|(file, _)| kinds.contains(&file.kind)) {
+        files.get_mut(&file).expect("it is there")[at] ^= 1;
+    }
+    files
+}
+
+fn disk_with(files: &BTreeMap<FileName, Vec<u8>>, seed: u64) -> TestDisk {
+    let disk = TestDisk::new().crash(seed);
+    disk.content.borrow_mut().files = files.clone();
+    disk
+}
+
+/// What a sound directory shows, whose counts are right.
+fn shown_of(disk: &TestDisk) -> Vec<u64> {
+    let mut opened = open(TestDisk::over(disk.content.clone()));
+    let found = shown(&mut opened.store);
+    assert_eq!(live(opened.rows), found.len() as u64);
+    found
+}
+
+fn cut_files(disk: &TestDisk) -> Vec<Vec<u8>> {
+    let content = disk.content.borrow();
+    let files = content.files.iter().filter(|(name, _)| name.kind == FileKind::Cut);
+    files.map(|(_, bytes)| bytes.clone()).collect()
+}
+
+/// Whatever operation of a repair fails, or is the last before a crash, and whether it happened or not: the directory is
+/// as damaged as before, or refused, or repaired; and another repair leaves what an undisturbed one leaves.
+#[test]
+fn an_interrupted_repair_gives_up_nothing_more_and_is_ended_by_the_next() {
+    let (segment, bitmap, journal) = (FileKind::Segment, FileKind::Bitmap, FileKind::Journal);
+    for kinds in [&[segment][..], &[bitmap], &[journal], &[segment, bitmap, journal]] {
+        interrupt_repair_of(&damaged(kinds), kinds.len());
+    }
+}
+
+fn interrupt_repair_of(files: &BTreeMap<FileName, Vec<u8>>, wounds: usize) {
+    let undisturbed = disk_with(files, 0);
+    let repaired = repair(undisturbed.clone(), tiny(), || ()).unwrap();
+    assert!(repaired.aside.len() >= wounds, "{repaired:?}");
+    let (expected, kept) = (shown_of(&undisturbed), cut_files(&undisturbed));
+    assert!(expected.len() > 20, "{expected:?}");
+    let (mut damaged, mut refused, mut ended) = (0, 0, 0);
+    let operations = undisturbed.content.borrow().done;
+    for (fail, seed) in (1..=operations).flat_map(|fail| (0..4).map(move |seed| (fail, seed))) {
+        let disk = disk_with(files, seed);
+        disk.content.borrow_mut().broken = Some(fail);
+        let first = repair(disk.clone(), tiny(), || ());
+        disk.content.borrow_mut().broken = None;
+        let again = || TestDisk::over(disk.content.clone());
+        let found = check(&mut again()).unwrap().findings;
+        assert!(first.is_err() || found.is_empty(), "operation {fail}: {found:?}");
+        if found.is_empty() {
+            ended += 1;
+            assert_eq!(shown_of(&disk), expected, "operation {fail}");
+        } else if found == repaired.checked.findings {
+            damaged += 1;
+        } else {
+            refused += 1;
+            assert!(LogStore::open(again(), tiny(), Secret([1; 16])).is_err(), "operation {fail}: {found:?}");
+        }
+        if seed % 2 == 0 {
+            // A start in between: where it is refused nothing changes, otherwise what no file names is removed.
+            let _ = LogStore::open(again(), tiny(), Secret([1; 16]));
+        }
+        repair(again(), tiny(), || ()).expect("is repaired");
+        assert_eq!(check(&mut again()).unwrap().findings, []);
+        assert_eq!(shown_of(&disk), expected, "operation {fail}");
+        let cut = cut_files(&disk);
+        assert!(kept.iter().all(|bytes| cut.contains(bytes)), "operation {fail}");
+    }
+    assert!(damaged > 8 && refused > 8 && ended > 0, "{damaged} {refused} {ended}");
+}
+
+/// What a full disk interrupts goes on once there is space: it does not wait for that.
+#[test]
+fn a_repair_on_a_full_disk_ends_and_is_repeated() {
+    let files = damaged(&[FileKind::Segment, FileKind::Bitmap, FileKind::Journal]);
+    let expected = {
+        let disk = disk_with(&files, 0);
+        repair(disk.clone(), tiny(), || ()).unwrap();
+        shown_of(&disk)
+    };
+    let used: u64 = files.values().map(|bytes| bytes.len() as u64).sum();
+    let mut ended = 0;
+    for more in (0..128 << 10).step_by(1 << 10) {
+        let disk = disk_with(&files, 0);
+        disk.content.borrow_mut().capacity = Some(used + more);
+        let mut waits = 0;
+        let wait = || {
+            waits += 1;
+            assert!(waits < 1_000, "it waits for ever with {more} bytes");
+        };
+        ended += u64::from(repair(disk.clone(), tiny(), wait).is_ok());
+        disk.content.borrow_mut().capacity = None;
+        repair(disk.clone(), tiny(), || ()).expect("is repaired");
+        assert_eq!(shown_of(&disk), expected, "{more} bytes");
+    }
+    assert!((1..120).contains(&ended), "{ended}");
+}
+
+/// The count of the queues may need another journal file.
+#[test]
+fn a_repair_without_space_for_the_journal_to_go_on_ends() {
+    let mut store = filled();
+    let mut told = 0;
+    for sequence in 60..100 {
+        store.append(send(sequence));
+        settle(&mut store);
+        let mut files = store.disk.content.borrow().files.clone();
+        let current = store.journal.position().file;
+        files.retain(|name, _| name.kind != FileKind::Journal || name.number <= current);
+        files.get_mut(&*store.segments[1].file).expect("it is there")[100] ^= 1;
+        let disk = disk_with(&files, 0);
+        let used: u64 = files.values().map(|bytes| bytes.len() as u64).sum();
+        disk.content.borrow_mut().capacity = Some(used + (24 << 10));
+        let mut waits = 0;
+        let wait = || {
+            waits += 1;
+            assert!(waits < 1_000, "it waits for ever after message {sequence}");
+        };
+        let first = repair(disk.clone(), tiny(), wait);
+        told += u64::from(matches!(&first, Err(OpenError::Unrepaired(why)) if why.contains("no space")));
+        disk.content.borrow_mut().capacity = None;
+        repair(disk.clone(), tiny(), || ()).expect("is repaired");
+        assert_eq!(check(&mut TestDisk::over(disk.content.clone())).unwrap().findings, []);
+        shown_of(&disk);
+    }
+    assert!(told > 0);
+}
+
+/// The disk may tell them another time.
+#[test]
+fn bytes_that_the_disk_fails_to_read_are_not_given_up() {
+    let files = damaged(&[]);
+    let operations = {
+        let disk = disk_with(&files, 0);
+        assert_eq!(check(&mut disk.clone()).unwrap().findings, []);
+        disk.content.borrow().done
+    };
+    for fail in 2..=operations {
+        let disk = disk_with(&files, 0);
+        disk.content.borrow_mut().broken = Some(fail);
+        let checked = check(&mut disk.clone()).unwrap();
+        assert!(checked.unreadable.is_some() && !checked.findings.is_empty(), "operation {fail}");
+        assert_eq!(checked.lost, [], "operation {fail}");
+        disk.content.borrow_mut().done = 0;
+        let error = repair(disk.clone(), tiny(), || ()).unwrap_err();
+        assert!(matches!(error, OpenError::Disk(..)), "operation {fail}: {error}");
+        assert_eq!(disk.content.borrow().files, files, "operation {fail}");
+    }
+}
+
+#[test]
+fn what_a_repair_kept_stays_when_the_same_journal_file_is_damaged_again() {
+    let files = damaged(&[FileKind::Journal]);
+    let disk = disk_with(&files, 0);
+    repair(disk.clone(), tiny(), || ()).unwrap();
+    let kept = cut_files(&disk);
+    let mut store = open(TestDisk::over(disk.content.clone())).store;
+    let at = store.journal.position();
+    for sequence in 100..104 {
+        store.append(send(sequence));
+        settle(&mut store);
+    }
+    disk.content.borrow_mut().files.get_mut(&journal::file_name(at.file)).unwrap()
+        [at.offset as usize + 100] ^= 1;
+    let repaired = repair(TestDisk::over(disk.content.clone()), tiny(), || ()).unwrap();
+    assert!(repaired.lost_from == Some(at.lsn) && repaired.lost_groups > 0, "{repaired:?}");
+    let cut = cut_files(&disk);
+    assert!(cut.len() > kept.len() && kept.iter().all(|bytes| cut.contains(bytes)));
 }
 
 fn export_of(opened: &Opened<TestDisk>) -> (Origin, Vec<u8>) {
