@@ -231,7 +231,8 @@ pub fn row(dice: &mut Dice) -> Row {
         1 => Row::Queue(queue, queue_row(dice)),
         2 => {
             let (next_sequence, live, last_purge) = (dice.number(), dice.number(), dice.number());
-            Row::Head(queue, Head { next_sequence, live, has_moved: dice.one_in(2), last_purge })
+            let free_from = dice.maybe(Dice::number).unwrap_or(0);
+            Row::Head(queue, Head { next_sequence, live, has_moved: dice.one_in(2), last_purge, free_from })
         }
         3 => Row::Message(message_key(dice), message_row(dice), Bytes::from(dice.bytes(40))),
         4 => Row::Touched(message_key(dice), touched(dice)),
