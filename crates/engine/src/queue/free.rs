@@ -46,15 +46,15 @@ impl Queue {
         }
     }
 
-    /// Whether what memory has of the messages below the number is of groups with received ones.
+    /// Whether the messages below the number that are in the window are of groups with received ones. What is parked
+    /// tells nothing: it may begin with messages that are gone.
     pub(super) fn check_free_from(&self) -> Result<(), String> {
         if !self.is_fifo() {
             return Ok(());
         }
-        let ready = self.window.untouched_lanes();
-        let mut known = ready.chain(self.lanes.parked_firsts());
-        let free = known.find(|(lane, at)| *at < self.head.free_from && !self.lanes.has_received(*lane));
-        match free {
+        let mut ready = self.window.untouched_lanes();
+        let is_free = |(lane, at): &(Lane, u64)| *at < self.head.free_from && !self.lanes.has_received(*lane);
+        match ready.find(is_free) {
             Some((_, at)) => {
                 Err(format!("{:?}: message {at} is free, below {}", self.id(), self.head.free_from))
             }
@@ -66,10 +66,12 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Settings;
+    use crate::asks::{Found, Page};
+    use crate::command::{LoadId, Settings};
+    use crate::counts::Counts;
     use crate::ids::QueueId;
     use crate::queue::window::Want;
-    use crate::rows::{Blob, MessageRow, QueueRow, Record, Row, RowKey, Touched};
+    use crate::rows::{Blob, Cut, MessageRow, QueueRow, Record, Row, RowKey, Touched};
 
     fn key(sequence: u64) -> MessageKey {
         MessageKey { queue: QueueId(1), rank: 0, sequence }
@@ -126,6 +128,41 @@ mod tests {
         assert!(queue.check_places().is_ok());
         queue.head.free_from = 3;
         assert!(queue.check_places().expect_err("message 2 is free").contains("message 2 is free, below 3"));
+    }
+
+    /// A page may show the first message of a skipped lane after the lane's received ones are gone: what is parked
+    /// then begins before the free group does.
+    #[test]
+    fn what_is_parked_may_begin_before_it() {
+        let head = queue().head;
+        let mut queue = Queue::new(row(), &Settings::default(), 1);
+        put(&mut queue, Row::Head(QueueId(1), head));
+        put(&mut queue, Row::Touched(key(3), touched(2)));
+        put(&mut queue, Row::Touched(key(4), touched(2)));
+        queue.window.out(Want::Arrived(key(0)), LoadId(1));
+        queue.apply(&Record::Delete(RowKey::Message(key(3))), 2, 1);
+        queue.apply(&Record::Delete(RowKey::Message(key(4))), 2, 1);
+        let skipped =
+            Found { key: key(3), row: MessageRow { lane: Lane(2), ..MessageRow::default() }, blob: None };
+        let page = Page { rows: vec![skipped], ..Page::default() };
+        queue.window.loaded(LoadId(1), page, 1, &mut queue.lanes, &mut Counts::default(), |_| None);
+        assert_eq!((queue.lanes.parked_firsts().next(), queue.head.free_from), (Some((Lane(2), 3)), 4));
+        assert!(queue.check_places().is_ok());
+    }
+
+    /// What a purge takes is not looked for afterwards, however many groups were in flight.
+    #[test]
+    fn a_purge_leaves_nothing_parked() {
+        let head = queue().head;
+        let mut queue = Queue::new(row(), &Settings::default(), 1);
+        put(&mut queue, Row::Head(QueueId(1), head));
+        put(&mut queue, Row::Touched(key(1), touched(1)));
+        put(&mut queue, Row::Touched(key(3), touched(2)));
+        queue.begin_at_free();
+        queue.lanes.park(Lane(2), 4, 8);
+        let cut = Cut { queue: QueueId(1), arrived_below: Some(6), delayed_below: Some(6) };
+        queue.apply(&Record::Cut(cut), 2, 1);
+        assert_eq!(queue.lanes.parked_firsts().collect::<Vec<_>>(), [(Lane(2), 6)]);
     }
 
     /// After a start the free group is looked for behind the others, whose messages are parked until they are free.

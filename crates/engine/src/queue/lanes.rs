@@ -177,6 +177,18 @@ impl Lanes {
         }
     }
 
+    /// The messages numbered below `below` are gone, parked ones among them.
+    pub fn cut_parked(&mut self, below: u64) {
+        let cut: Vec<Lane> =
+            self.parked_firsts().filter(|(_, first)| *first < below).map(|(lane, _)| lane).collect();
+        for lane in cut {
+            self.change(lane, |state| {
+                state.parked = state.parked.filter(|parked| parked.last >= below);
+                state.parked.iter_mut().for_each(|parked| parked.first = below);
+            });
+        }
+    }
+
     /// Each lane's first number that is parked.
     pub fn parked_firsts(&self) -> impl Iterator<Item = (Lane, u64)> {
         self.lanes.iter().filter_map(|(lane, state)| Some((*lane, state.parked?.first)))

@@ -307,6 +307,9 @@ impl Window {
             let below = if from.rank == 0 { cut.arrived_below } else { cut.delayed_below };
             !cut.takes(to) && below.is_none_or(|below| below < end)
         });
+        if let Some(below) = cut.arrived_below {
+            lanes.cut_parked(below);
+        }
         let gone: Vec<_> = self.entries.keys().filter(|key| cut.takes(key)).copied().collect();
         for key in gone {
             self.touched(&key, lanes);
