@@ -125,6 +125,11 @@ impl Slot {
         let running = self.running_tasks(id, command);
         let settings = self.settings;
         let secret = self.secret;
+        // A queue that lost its name while a receive waited is on its way out: that receive would be refused when it is
+        // answered, with what it had taken counted as received.
+        if catalogue.by_id(id).is_none() {
+            return no_such_queue(catalogue.last_removal());
+        }
         let removed = self.removed_lsn;
         let Some(queue) = self.queues.get_mut(&id) else { return no_such_queue(removed) };
         queue.advance(moment.now);

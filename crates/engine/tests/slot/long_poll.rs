@@ -1,5 +1,6 @@
 //! Long polls: what wakes them, when they end, and who gets what.
 
+use engine::Request;
 use engine::command::Decision;
 
 use crate::common::*;
@@ -197,6 +198,28 @@ fn those_who_wait_at_a_deleted_queue_are_told() {
     w.delete_queue("q");
     let done = w.outcome(ticket).expect("an answer");
     assert_eq!(done.answer.unwrap_err().code, engine::Code::QueueDoesNotExist);
+}
+
+#[test]
+fn those_who_wait_are_given_nothing_of_a_queue_that_has_lost_its_name() {
+    let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}"#;
+    let mut w = World::one("dead", &[]);
+    w.queue("q", &[("RedrivePolicy", policy), ("VisibilityTimeout", "0")]);
+    let tickets = [w.poll("q", wait(20)), w.poll("q", wait(20))];
+    w.hold.durable = true;
+    w.send("q", msg("m"));
+    // The slot is told of the deletion once that is durable.
+    let (reply, then) = w.catalogue_alone(&Request::DeleteQueue { queue_url: "q".into() });
+    reply.unwrap();
+    w.sync();
+    for ticket in tickets {
+        let done = w.outcome(ticket).expect("an answer");
+        assert_eq!(done.answer.unwrap_err().code, engine::Code::QueueDoesNotExist);
+        assert_eq!(done.rests, w.store.durable, "the absence of the queue");
+    }
+    w.hold.durable = false;
+    then.into_iter().for_each(|one| drop(w.internal(one)));
+    w.assert_holds("dead", &[]);
 }
 
 #[test]

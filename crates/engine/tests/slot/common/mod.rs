@@ -409,6 +409,14 @@ impl World {
 
     /// Runs a request of the catalogue, with what it asks of the slot.
     pub fn administer(&mut self, request: &Request) -> Result<Reply, Error> {
+        let (reply, then) = self.catalogue_alone(request);
+        then.into_iter().for_each(|one| drop(self.internal(one)));
+        self.settle();
+        reply
+    }
+
+    /// Runs a request of the catalogue; returns what the slot is to be told.
+    pub fn catalogue_alone(&mut self, request: &Request) -> (Result<Reply, Error>, Vec<Internal>) {
         let mut made: Option<QueueRow> = None;
         loop {
             let lsn = self.store.next_lsn();
@@ -420,9 +428,7 @@ impl World {
                 }
                 Verdict::Done { reply, records, then, .. } => {
                     self.append(Batch { now, records });
-                    then.into_iter().for_each(|one| drop(self.internal(one)));
-                    self.settle();
-                    return reply;
+                    return (reply, then);
                 }
             }
         }
