@@ -41,7 +41,8 @@ pub enum Ask {
         /// Rows at most.
         limit: usize,
     },
-    /// Whether these messages are there: their rows come back without blobs.
+    /// Whether these messages are there: their rows come back without blobs. Those of which damage keeps it open are
+    /// named as damage.
     Exists(Vec<MessageKey>),
     /// These messages with their blobs, those that are there. Those that cannot be read are named as damage.
     Body(Vec<MessageKey>),
@@ -79,8 +80,8 @@ pub struct Page {
     pub rows: Vec<Found>,
     /// Whether the range was read to its end; otherwise the next read begins behind the last row.
     pub ran_out: bool,
-    /// What could not be read and was passed over, for an ask that goes on behind it (a `Run` if it says so, a `Body`).
-    /// A message of which only the content could not be read is in `rows`, without a blob.
+    /// What could not be read and was passed over, for an ask that goes on behind it (a `Run` if it says so, `Exists`,
+    /// `Body`). A message of which only the content could not be read is in `rows`, without a blob.
     pub damage: Vec<Damage>,
 }
 

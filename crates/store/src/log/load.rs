@@ -114,7 +114,7 @@ impl Load {
     /// Begins an answer.
     pub fn new(ask: Ask, lsn: Lsn, segments: Arc<Vec<Arc<Segment>>>, frozen: Option<Arc<Layer>>) -> Load {
         let moment = Moment { lsn, segments, layers: frozen.into_iter().collect() };
-        let past_damage = matches!(ask, Ask::Run { past_damage: true, .. } | Ask::Body(_));
+        let past_damage = matches!(ask, Ask::Run { past_damage: true, .. } | Ask::Exists(_) | Ask::Body(_));
         let work = match ask {
             Ask::Run { from, to, skip, limit, .. } => {
                 Work::Scan(scan::Scan::new(&moment, from, to, scan::Filter::run(skip), limit))
@@ -157,7 +157,7 @@ impl Load {
             let found = match &mut self.work {
                 Work::Scan(scan) => scan.drive(&self.moment, &mut view, &mut self.rows),
                 Work::Lane(lane) => lane.drive(&self.moment, &mut view, &mut self.rows),
-                Work::Keys(keys) => keys.drive(&self.moment, &mut view, &mut self.rows),
+                Work::Keys(keys) => keys.drive(&self.moment, &mut view, &mut self.rows, &mut self.damage),
             };
             match found {
                 Ok(Some(ran_out)) => self.ran_out = Some(ran_out),
@@ -176,12 +176,11 @@ impl Load {
         }
         if self.past_damage {
             let passed = match &mut self.work {
-                Work::Scan(scan) => scan.pass_over(),
-                Work::Keys(keys) => keys.pass_over().map(|key| (key, key)),
-                Work::Lane(_) => None,
+                Work::Scan(scan) => scan.pass_over(place, &mut self.damage),
+                Work::Keys(keys) => keys.pass_over(place),
+                Work::Lane(_) => false,
             };
-            if let Some((from, to)) = passed {
-                self.damage.push(Damage { from, to, place: place.into() });
+            if passed {
                 return true;
             }
         }

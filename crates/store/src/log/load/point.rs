@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use engine::{Lane, MessageKey, QueueId};
+use engine::{Damage, Lane, MessageKey, QueueId};
 
 use crate::log::blocks::{Blocks, Stop};
 use crate::log::cursor::Cursor;
@@ -18,6 +18,8 @@ struct Search {
     /// Segments not yet searched, newest last.
     rest: Option<Vec<Arc<Segment>>>,
     cursor: Option<Cursor>,
+    /// What could not be searched: the message may lie there.
+    damaged: Option<String>,
 }
 
 impl Search {
@@ -80,10 +82,13 @@ impl Keys {
         Keys { keys: keys.into_iter().rev().collect(), with_blob, search: Search::default() }
     }
 
-    /// Passes over the key at hand, which cannot be read.
-    pub fn pass_over(&mut self) -> Option<MessageKey> {
-        self.search = Search::default();
-        self.keys.pop()
+    /// Passes over a segment that cannot be searched for the key at hand: another one may have it, and only one has.
+    pub fn pass_over(&mut self, place: &str) -> bool {
+        let was_searching = self.search.cursor.take().is_some();
+        if was_searching {
+            self.search.damaged = Some(place.into());
+        }
+        was_searching
     }
 
     pub fn drive(
@@ -91,6 +96,7 @@ impl Keys {
         moment: &Moment,
         view: &mut View<'_>,
         rows: &mut Vec<Picked>,
+        damage: &mut Vec<Damage>,
     ) -> Result<Option<bool>, Stop> {
         while let Some(key) = self.keys.last().copied() {
             match in_memory(key, self.with_blob, moment, view) {
@@ -99,6 +105,8 @@ impl Keys {
                 Known::Unknown => {
                     if let Some((entry, segment)) = self.search.find(key, &moment.segments, view.blocks)? {
                         rows.push(Picked::in_segment(entry, &segment, self.with_blob));
+                    } else if let Some(place) = self.search.damaged.take() {
+                        damage.push(Damage { from: key, to: key, place });
                     }
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use engine::{Lane, MessageKey, Millis};
+use engine::{Damage, Lane, MessageKey, Millis};
 
 use crate::log::blocks::{Blocks, Stop};
 use crate::log::cursor::Cursor;
@@ -99,9 +99,11 @@ impl Scan {
         matches!(self.filter, Filter::Run { .. })
     }
 
-    /// Passes over what could not be read: the first and at most the last of the messages there.
-    pub fn pass_over(&mut self) -> Option<(MessageKey, MessageKey)> {
-        self.open.get_mut(self.asked).map(Cursor::pass_over)
+    /// Passes over what could not be read, and tells of the messages there.
+    pub fn pass_over(&mut self, place: &str, damage: &mut Vec<Damage>) -> bool {
+        let passed = self.open.get_mut(self.asked).map(Cursor::pass_over);
+        damage.extend(passed.map(|(from, to)| Damage { from, to, place: place.into() }));
+        passed.is_some()
     }
 
     /// Finds the rows; whether the range was read to its end, or `None` to go on later.

@@ -61,7 +61,8 @@ fn found(disk: TestDisk, model: &Model) -> Result<bool, String> {
         let to = MessageKey { rank: u64::MAX, sequence: u64::MAX, ..from };
         let run = Ask::Run { from, to, skip: Default::default(), limit: 10_000, past_damage: false };
         let expected = model.table.answer(&run, store.durable);
-        let mut asks = vec![Ask::Body(expected.rows.iter().map(|found| found.key).collect())];
+        let keys: Vec<MessageKey> = expected.rows.iter().map(|found| found.key).collect();
+        let mut asks = vec![Ask::Exists(keys.clone()), Ask::Body(keys)];
         asks.extend((1..6).map(|lane| Ask::Lane {
             queue: from.queue,
             lane: engine::Lane(lane),
@@ -90,7 +91,9 @@ fn is_right(store: &mut LogStore<TestDisk>, model: &Model, ask: &Ask) -> Result<
                 return Ok(false);
             }
             // Messages named one by one: all but those that are damaged.
-            Event::Loaded(_, page) if matches!(ask, Ask::Body(_)) && !page.damage.is_empty() => {
+            Event::Loaded(_, page)
+                if matches!(ask, Ask::Exists(_) | Ask::Body(_)) && !page.damage.is_empty() =>
+            {
                 let is_lost = |key| page.damage.iter().any(|one| one.from == key);
                 let is_right = |one: &Found| page.rows.contains(one) != is_lost(one.key);
                 let wrong = expected.rows.iter().find(|one| !is_right(one));
@@ -207,4 +210,34 @@ fn a_cut_that_damage_keeps_from_its_messages_is_not_tried_without_end() {
     settle(&mut store);
     assert!(content.borrow().done < before + 100, "{} operations", content.borrow().done - before);
     assert!(store.state.active.hides(&key(2)) && !store.state.active.hides(&key(1)));
+}
+
+/// Segments whose keys lie between each other's: one that cannot be searched takes no message of another along.
+#[test]
+fn a_damaged_index_hides_only_the_messages_of_its_own_segment() {
+    let options = Options { table: 6 << 10, ..small() };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
+    for sequence in (0..60).step_by(2).chain((1..60).step_by(2)) {
+        store.append(send(sequence));
+        settle(&mut store);
+    }
+    let content = store.disk.content.clone();
+    let segments: Vec<_> = store.segments.iter().map(|segment| segment.meta.clone()).collect();
+    assert!(segments.windows(2).any(|two| two[1].first < two[0].last), "{segments:?}");
+    for meta in segments {
+        let file = super::segment::file_name(meta.number);
+        let damage = |bytes: &mut Vec<u8>| bytes[meta.index.offset as usize] ^= 1;
+        let disk = changed(&content.borrow(), file, damage);
+        let mut store = LogStore::open(disk, options, Secret([1; 16])).expect("opens").store;
+        let keys: Vec<MessageKey> = (0..60).map(key).collect();
+        for ask in [Ask::Exists(keys.clone()), Ask::Body(keys)] {
+            store.load(ask);
+            let pages = settle(&mut store).into_iter().filter_map(|event| match event {
+                Event::Loaded(_, page) => Some(page),
+                _ => None,
+            });
+            let page = pages.last().expect("it is answered");
+            assert_eq!((page.rows.len() as u64, page.damage.len() as u64), (60 - meta.count, meta.count));
+        }
+    }
 }
