@@ -18,6 +18,7 @@
 mod file;
 #[cfg(test)]
 mod tests;
+mod wounds;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,7 @@ use store::disk::{Completion, Disk, Failure, FileKind, FileName, Op, Output, SEC
 use crate::faults::{Fault, FaultCounts, FaultSet};
 use crate::rng::Rng;
 use file::File;
+use wounds::Wounds;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
@@ -65,8 +67,7 @@ struct Platter {
     next_ticket: u64,
     capacity: Option<u64>,
     files: BTreeMap<FileName, File>,
-    /// The true bytes of sectors that hold others, by file and sector.
-    wounds: BTreeMap<(FileName, u64), Vec<u8>>,
+    wounds: Wounds,
     last_journal_write: Option<(FileName, u64, u64)>,
     /// The latest write to a journal does not rot: a store is being opened, and takes a rotten last group for torn.
     spares_tail: bool,
@@ -97,7 +98,7 @@ impl SimDisk {
             next_ticket: 0,
             capacity: None,
             files: BTreeMap::new(),
-            wounds: BTreeMap::new(),
+            wounds: Wounds::default(),
             last_journal_write: None,
             spares_tail: false,
             misread_tail: false,
@@ -301,7 +302,7 @@ impl Platter {
                 let old = self.length(file);
                 self.need_room(size.saturating_sub(old))?;
                 self.fail_by(Fault::WriteError)?;
-                self.forget_wounds(file);
+                self.wounds.forget(file);
                 self.files.insert(file, File::synced(vec![0; size as usize]));
             }
             Op::Write { file, offset, data, sync } => self.write(file, offset, data, sync)?,
@@ -314,12 +315,12 @@ impl Platter {
                 // Written aside, so the old and the new content are on the disk at once.
                 self.need_room(data.len() as u64)?;
                 self.fail_by(Fault::WriteError)?;
-                self.forget_wounds(file);
+                self.wounds.forget(file);
                 self.files.insert(file, File::synced(data));
             }
             Op::Rename { from, to } => self.rename(from, to)?,
             Op::Remove { file } => {
-                self.forget_wounds(file);
+                self.wounds.forget(file);
                 self.files.remove(&file).ok_or(Failure::NotFound)?;
             }
             Op::List => {
@@ -349,12 +350,7 @@ impl Platter {
 
     fn rename(&mut self, from: FileName, to: FileName) -> Result<(), Failure> {
         let file = self.files.remove(&from).ok_or(Failure::NotFound)?;
-        self.forget_wounds(to);
-        let moved: Vec<_> = self.wounds_of(from).collect();
-        for sector in moved {
-            let truth = self.wounds.remove(&(from, sector)).expect("it was just listed");
-            self.wounds.insert((to, sector), truth);
-        }
+        self.wounds.rename(from, to);
         self.files.insert(to, file);
         Ok(())
     }
@@ -372,13 +368,12 @@ impl Platter {
             self.last_journal_write = Some((name, offset, data.len() as u64));
         }
         if self.strikes(Fault::Lost) {
-            self.wound(name, offset, &data);
+            self.wounds.inflict(name, offset, &data, sync);
         } else if self.strikes(Fault::Misdirected) {
+            self.wounds.inflict(name, offset, &data, sync);
             self.misdirect(name, offset, &data);
         } else {
-            for sector in sectors(offset, data.len()) {
-                self.wounds.remove(&(name, sector));
-            }
+            self.wounds.close(name, offset, data.len());
             self.files.get_mut(&name).expect("looked up above").write(offset, data, sync);
         }
         Ok(())
@@ -394,7 +389,7 @@ impl Platter {
             (some_kept, some_lost) = (some_kept | kept, some_lost | !kept);
             if let Some(file) = self.files.get_mut(&name).filter(|_| kept) {
                 file.write(offset + (at * SECTOR) as u64, piece.to_vec(), false);
-                self.wounds.remove(&(name, offset / SECTOR as u64 + at as u64));
+                self.wounds.close(name, offset + (at * SECTOR) as u64, piece.len());
             }
         }
         if some_kept && some_lost {
@@ -403,7 +398,6 @@ impl Platter {
     }
 
     fn misdirect(&mut self, name: FileName, offset: u64, data: &[u8]) {
-        self.wound(name, offset, data);
         let target = if self.rng.one_in(2) {
             name
         } else {
@@ -420,7 +414,7 @@ impl Platter {
         let data = &data[..data.len().min(room)];
         let truth = self.files[&target].data[place as usize..][..data.len()].to_vec();
         if target != name || place != offset {
-            self.wound_if_whole(target, place, &truth);
+            self.wounds.spoil(target, place, &truth);
             let file = self.files.get_mut(&target).expect("chosen from the files");
             file.data[place as usize..][..data.len()].copy_from_slice(data);
         }
@@ -461,49 +455,22 @@ impl Platter {
             return;
         }
         let bit = 1 << self.rng.below(8);
-        let sector = at / SECTOR as u64;
         let file = self.files.get_mut(&name).expect("the caller looked it up");
-        let start = (sector as usize) * SECTOR;
-        let truth = file.data[start..(start + SECTOR).min(file.data.len())].to_vec();
-        self.wounds.entry((name, sector)).or_insert(truth);
+        let start = at as usize / SECTOR * SECTOR;
+        let end = (start + SECTOR).min(file.data.len());
+        self.wounds.spoil(name, start as u64, &file.data[start..end]);
         file.data[at as usize] ^= bit;
-    }
-
-    /// The bytes from `offset` should be `truth` and are something else.
-    fn wound(&mut self, name: FileName, offset: u64, truth: &[u8]) {
-        for (at, piece) in truth.chunks(SECTOR).enumerate() {
-            self.wounds.insert((name, offset / SECTOR as u64 + at as u64), piece.to_vec());
-        }
-    }
-
-    /// As [`Platter::wound`], but where a sector was wounded before, the older truth stays.
-    fn wound_if_whole(&mut self, name: FileName, offset: u64, truth: &[u8]) {
-        for (at, piece) in truth.chunks(SECTOR).enumerate() {
-            let place = (name, offset / SECTOR as u64 + at as u64);
-            self.wounds.entry(place).or_insert_with(|| piece.to_vec());
-        }
-    }
-
-    fn wounds_of(&self, name: FileName) -> impl Iterator<Item = u64> {
-        self.wounds.range((name, 0)..=(name, u64::MAX)).map(|((_, sector), _)| *sector)
-    }
-
-    fn forget_wounds(&mut self, name: FileName) {
-        let all: Vec<_> = self.wounds_of(name).collect();
-        for sector in all {
-            self.wounds.remove(&(name, sector));
-        }
     }
 
     fn lost_its_tail(&self) -> bool {
         let Some((name, offset, length)) = self.last_journal_write else { return false };
-        sectors(offset, length as usize).any(|sector| self.wounds.contains_key(&(name, sector)))
+        self.wounds.touch(name, offset, length as usize)
     }
 
     fn heal(&mut self) {
-        for ((name, sector), truth) in std::mem::take(&mut self.wounds) {
+        for (name, offset, wound) in self.wounds.take() {
             if let Some(file) = self.files.get_mut(&name) {
-                file.restore(sector * SECTOR as u64, &truth);
+                file.restore(offset, wound);
             }
         }
     }
@@ -534,7 +501,7 @@ impl Platter {
                 self.files.insert(file, File::synced(vec![0; sectors as usize * SECTOR]));
             }
             Op::Replace { file, data } if happened => {
-                self.forget_wounds(file);
+                self.wounds.forget(file);
                 self.files.insert(file, File::synced(data));
             }
             Op::Rename { from, to } if happened => {
@@ -542,7 +509,7 @@ impl Platter {
                 let _ = self.rename(from, to);
             }
             Op::Remove { file } if happened => {
-                self.forget_wounds(file);
+                self.wounds.forget(file);
                 self.files.remove(&file);
             }
             _ => {}
@@ -553,9 +520,7 @@ impl Platter {
         let torn = self.options.faults.has(Fault::Torn);
         for (name, file) in &mut self.files {
             for (offset, length) in file.unsynced() {
-                for sector in sectors(offset, length) {
-                    self.wounds.remove(&(*name, sector));
-                }
+                self.wounds.forget_unsynced(*name, offset, length);
             }
             if file.lose_unsynced(&mut self.rng, torn) {
                 self.counts.add(Fault::Torn);
@@ -576,11 +541,6 @@ impl Platter {
         self.counts.add(Fault::Rot);
         self.rot(name, at);
     }
-}
-
-fn sectors(offset: u64, length: usize) -> std::ops::Range<u64> {
-    let end = offset + length as u64;
-    offset / SECTOR as u64..end.div_ceil(SECTOR as u64)
 }
 
 fn summary(op: &Op) -> String {

@@ -2,6 +2,7 @@
 
 use store::disk::SECTOR;
 
+use super::wounds::Wound;
 use crate::rng::Rng;
 
 /// A file of a [`super::SimDisk`].
@@ -48,10 +49,15 @@ impl File {
         self.data[start..end].copy_from_slice(bytes);
     }
 
-    /// Bytes are again what a write that was acknowledged as durable had made of them.
-    pub fn restore(&mut self, offset: u64, bytes: &[u8]) {
-        self.put(offset, bytes);
-        self.synced_length = self.synced_length.max(offset as usize + bytes.len());
+    /// Bytes are again what was written: durable, if that was acknowledged, whatever is undone below them later.
+    pub fn restore(&mut self, offset: u64, wound: Wound) {
+        let end = offset as usize + wound.truth.len();
+        if wound.durable {
+            self.write(offset, wound.truth, true);
+        } else {
+            self.put(offset, &wound.truth);
+            self.synced_length = self.synced_length.max(end);
+        }
     }
 
     /// A completed write.

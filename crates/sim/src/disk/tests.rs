@@ -123,6 +123,30 @@ fn a_healed_file_stays_whole_over_a_power_cut() {
     assert_eq!(run(&mut disk, read), Ok(Output::Bytes(vec![9; SECTOR])));
 }
 
+/// What a kill left half written is undone by the power cut, and takes no truth of a write that came after it along.
+#[test]
+fn what_was_lost_over_an_unsynced_write_is_healed_after_a_power_cut() {
+    for seed in 0..50 {
+        let mut disk = made(seed, &[Fault::Torn], 0);
+        disk.submit(write(6, 5, true));
+        disk.crash(Crash::Kill);
+        disk.platter().options.faults.insert(Fault::Lost);
+        disk.platter().options.rate = 1_000_000;
+        run(&mut disk, write(6, 6, true)).unwrap();
+        disk.calm();
+        let cut_before_healing = seed % 2 == 0;
+        if cut_before_healing {
+            disk.crash(Crash::Power);
+            assert!(disk.lost_its_tail());
+        }
+        disk.heal();
+        if !cut_before_healing {
+            disk.crash(Crash::Power);
+        }
+        assert_eq!(read(&mut disk)[6 * SECTOR..8 * SECTOR], [6; 2 * SECTOR], "seed {seed}");
+    }
+}
+
 #[test]
 fn rot_changes_one_bit_and_heals() {
     let mut disk = made(1, &[Fault::Rot], 1_000_000);
