@@ -218,7 +218,8 @@ fn done(queue: &mut Queue, deliveries: Vec<Delivery>, undo: Vec<Undo>) -> Decisi
     Decision::Done(Done { answer: Ok(Answer::Deliver(deliveries)), rests, undo, then: Vec::new() })
 }
 
-/// A repeated attempt gets the same messages and handles, while all of them are in flight and unmodified.
+/// A repeated attempt gets the same messages and handles, while all of them are in flight and unmodified. One that has
+/// expired may still be in flight for a while: it is gone for receives.
 fn repeat_attempt(queue: &mut Queue, turn: &mut Turn, poll: &Poll) -> Option<Decision> {
     let key = poll.attempt?;
     let attempt = queue.attempts.get(&key).filter(|row| turn.now < row.received + ATTEMPT_INTERVAL)?.clone();
@@ -228,7 +229,9 @@ fn repeat_attempt(queue: &mut Queue, turn: &mut Turn, poll: &Poll) -> Option<Dec
         .map(|(key, nonce)| queue.touched.get(key).filter(|row| row.nonce == *nonce).copied())
         .collect::<Option<_>>()?;
     let in_flight = |row: &Touched| row.deadline > turn.now && row.deadline == attempt.deadline;
-    if !rows.iter().all(|row| in_flight(row) && row.leaving.is_none()) {
+    let retention = queue.settings.retention;
+    let is_there = |row: &Touched| row.leaving.is_none() && row.retained_from + retention > turn.now;
+    if !rows.iter().all(|row| in_flight(row) && is_there(row)) {
         return None;
     }
     let keys: Vec<MessageKey> = attempt.messages.iter().map(|(key, _)| *key).collect();

@@ -213,6 +213,23 @@ fn an_attempt_repeated_gets_the_same_messages_and_handles() {
 }
 
 #[test]
+fn an_attempt_repeated_gets_nothing_that_has_expired_meanwhile() {
+    let mut w = World::one(Q, &[("VisibilityTimeout", "600")]);
+    w.send_group(Q, "g", &["a"]);
+    w.pass(30 * SECOND);
+    w.send_group(Q, "h", &["x"]);
+    let attempt = || Get { receive_request_attempt_id: Some("t".into()), ..get(2) };
+    assert_eq!(bodies(&w.try_receive(Q, attempt()).unwrap()), ["a", "x"]);
+    w.pass(29 * SECOND);
+    w.set(Q, &[("MessageRetentionPeriod", "60")]);
+    assert_eq!(bodies(&w.try_receive(Q, attempt()).unwrap()), ["a", "x"]);
+    // It is still there: expired messages are deleted within a minute.
+    w.pass(SECOND);
+    assert_eq!(w.counts(Q), (0, 2, 0));
+    assert_eq!(bodies(&w.try_receive(Q, attempt()).unwrap()), [""; 0]);
+}
+
+#[test]
 fn an_attempt_id_is_free_again_after_five_minutes() {
     let mut w = World::one(Q, &[("VisibilityTimeout", "1000")]);
     w.send_group(Q, "g", &["a"]);

@@ -58,6 +58,7 @@ impl Model {
         self.check_presence(at)?;
         let repeat = self.is_repeat(at, received, attempt);
         let decided = self.decided(pending, received, attempt)?;
+        self.check_age(pending, queue, at, decided)?;
         if !repeat {
             self.check_time(pending, queue, at, decided)?;
         }
@@ -131,11 +132,23 @@ impl Model {
         if decided.hi < receivable.lo {
             return Err(format!("received at {decided:?}, before {receivable:?}"));
         }
+        self.check_late(pending, queue, at, decided)
+    }
+
+    /// What has expired is not handed out, be it to a receive attempt that was decided before.
+    fn check_age(
+        &self,
+        pending: &Pending,
+        queue: QueueAt,
+        at: MessageAt,
+        decided: Span,
+    ) -> Result<(), Violation> {
+        let message = &self.messages[at];
         let expires = message.sent_at.hi.saturating_add(self.queues[queue].retention().hi);
-        if decided.lo >= expires && !message.moved {
+        if decided.lo.max(pending.began.lo) >= expires && !message.moved {
             return Err(format!("received at {decided:?}, after it expired at {expires}"));
         }
-        self.check_late(pending, queue, at, decided)
+        Ok(())
     }
 
     /// A receive that waited must have been answered as soon as the message could be received.

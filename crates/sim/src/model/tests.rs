@@ -309,6 +309,24 @@ fn a_delayed_message_does_not_come_early_and_an_expired_one_not_at_all() {
 }
 
 #[test]
+fn an_expired_message_does_not_come_to_an_attempt_that_is_repeated_either() {
+    for age in [50_000, 60_000] {
+        let mut it = fifo();
+        let at = it.send(1, 1, 1);
+        let attempt = || Call::Receive { queue: 0, most: 1, timeout: Some(90), wait: 0, attempt: Some(1) };
+        let unseen = it.begin(attempt());
+        let messages = vec![it.shown(at, 1)];
+        it.model.hung_up(unseen);
+        it.pass(age);
+        let outcome = it.call(attempt(), Reply::ReceiveMessage { messages });
+        match age {
+            50_000 => outcome.unwrap(),
+            _ => refused(outcome, "after it expired"),
+        }
+    }
+}
+
+#[test]
 fn an_empty_answer_is_wrong_where_a_message_waits() {
     let mut it = standard();
     let at = it.send(0, 1, 1);
