@@ -385,7 +385,7 @@ impl Model {
             }
             Call::Delete { handles, .. } => self.delete_unanswered(handles),
             Call::Change { entries, .. } => self.change_unanswered(entries),
-            Call::Purge { queue } => self.queues[*queue].purge_unanswered(self.clock.now()),
+            Call::Purge { queue } => self.purge_unanswered(*queue),
             Call::Remove { queue } => self.remove_unanswered(*queue),
             Call::Set { queue, .. } => self.queues[*queue].setting -= 1,
             _ => {}

@@ -44,33 +44,44 @@ impl Model {
 
     pub(super) fn begin_purge(&mut self, queue: QueueAt) {
         self.queues[queue].purging += 1;
-        for at in self.reachable(queue) {
-            self.messages[at].maybe_gone("a purge");
-            self.messages[at].purged = true;
-            self.messages[at].version += 1;
+        for at in self.queues[queue].live.clone() {
+            self.may_be_purged(at);
+        }
+        self.purge_reaches(queue);
+    }
+
+    /// A purge or deletion of this queue is over: a receive that was answered while it was out proves only that its
+    /// messages were elsewhere when it was decided. They may have come here after that, and in time to be taken.
+    fn end_purge(&mut self, queue: QueueAt) {
+        self.queues[queue].purging -= 1;
+        self.purge_reaches(queue);
+    }
+
+    /// A purge of this queue that is out may take what may have left for it.
+    fn purge_reaches(&mut self, queue: QueueAt) {
+        let others = self.queues.iter().enumerate().filter(|(other, _)| *other != queue);
+        let there = |at: &MessageAt| {
+            let message = &self.messages[*at];
+            self.may_have_left(message) && self.may_have_gone_to(message, queue)
+        };
+        let reached: Vec<MessageAt> =
+            others.flat_map(|(_, from)| from.live.iter().copied().filter(there)).collect();
+        for at in reached {
+            self.may_be_purged(at);
         }
     }
 
-    /// Messages that may be in this queue now, or come to it while a purge of it is out.
-    fn reachable(&self, queue: QueueAt) -> Vec<MessageAt> {
-        let mut all = self.queues[queue].live.clone();
-        let others = self.queues.iter().enumerate().filter(|(other, _)| *other != queue);
-        for (_, from) in others {
-            let there = |at: &&MessageAt| {
-                let message = &self.messages[**at];
-                self.may_have_left(message) && self.may_have_gone_to(message, queue)
-            };
-            all.extend(from.live.iter().filter(there));
-        }
-        all
+    fn may_be_purged(&mut self, at: MessageAt) {
+        let message = &mut self.messages[at];
+        message.maybe_gone("a purge");
+        message.purged = true;
+        message.version += 1;
     }
 
     /// What was there before the purge began is gone now. What may have left, or came meanwhile, may remain.
     pub(super) fn purged(&mut self, pending: &Pending, queue: QueueAt) -> Result<(), Violation> {
-        let now = self.now();
-        let to = &mut self.queues[queue];
-        to.purging -= 1;
-        to.purged_at = now.hi;
+        self.end_purge(queue);
+        self.queues[queue].purged_at = self.now().hi;
         self.empty(pending, queue, "an acknowledged purge");
         Ok(())
     }
@@ -104,7 +115,7 @@ impl Model {
 
     pub(super) fn removed(&mut self, pending: &Pending, queue: QueueAt) -> Result<(), Violation> {
         let now = self.now();
-        self.queues[queue].purging -= 1;
+        self.end_purge(queue);
         self.empty(pending, queue, "an acknowledged deletion of its queue");
         let to = &mut self.queues[queue];
         to.removed_at = now.hi;
@@ -112,10 +123,17 @@ impl Model {
         Ok(())
     }
 
+    pub(super) fn purge_unanswered(&mut self, queue: QueueAt) {
+        let now = self.now();
+        self.end_purge(queue);
+        let to = &mut self.queues[queue];
+        to.purged_at = to.purged_at.max(now.hi);
+    }
+
     pub(super) fn remove_unanswered(&mut self, queue: QueueAt) {
         let now = self.now();
+        self.end_purge(queue);
         let to = &mut self.queues[queue];
-        to.purging -= 1;
         to.removed_at = to.removed_at.max(now.hi);
     }
 

@@ -266,12 +266,6 @@ impl Queue {
         self.purging -= 1;
     }
 
-    /// A purge ended without a reply.
-    pub fn purge_unanswered(&mut self, now: Span) {
-        self.purging -= 1;
-        self.purged_at = self.purged_at.max(now.hi);
-    }
-
     /// It is certainly gone, with all its settings.
     pub fn removed(&mut self) {
         self.exists = Exists::No;

@@ -56,6 +56,21 @@ fn a_crash_forgets_a_receive_together_with_the_visibility_change_that_let_it_hap
 }
 
 #[test]
+fn a_queue_that_is_deleted_may_take_what_a_receive_that_was_out_sent_there() {
+    let mut it = with_dead_letters();
+    let at = it.send(0, 1, 1);
+    let received = it.begin(glance());
+    let messages = vec![it.shown(at, 1)];
+    let deletion = it.begin(Call::Remove { queue: 1 });
+    it.reply(received, Reply::ReceiveMessage { messages }).unwrap();
+    it.reply(deletion, Reply::DeleteQueue).unwrap();
+    it.model.finish().unwrap();
+    // Seen after the deletion, it had not gone there.
+    it.receive(&[(at, 2)]).unwrap();
+    refused(it.model.finish(), "was lost");
+}
+
+#[test]
 fn what_a_task_took_back_is_a_dead_letter_again_only_if_it_may_have_been_received() {
     for received in [false, true] {
         let mut it = with_dead_letters();
