@@ -250,9 +250,12 @@ impl Model {
     pub(super) fn change_unanswered(&mut self, entries: &[(HandleAt, u64)]) {
         let now = self.now();
         for &(handle, seconds) in entries {
-            let message = &mut self.messages[self.handles[handle].message];
+            let held = &self.handles[handle];
+            let message = &mut self.messages[held.message];
             message.busy -= 1;
-            if message.newest == Some(handle) {
+            // Where a crash forgot the receive of the newest handle, the one before it is the newest.
+            let newest = message.newest == Some(handle);
+            if newest || message.is_forgotten() && held.stay == message.stays {
                 message.visible.hi = message.visible.hi.max(now.hi + seconds * 1_000);
             }
         }

@@ -56,6 +56,29 @@ fn a_crash_forgets_a_receive_together_with_the_visibility_change_that_let_it_hap
 }
 
 #[test]
+fn a_handle_is_the_newest_again_when_a_crash_forgot_the_receive_after_its_own() {
+    for crash in [false, true] {
+        let mut it = standard();
+        let at = it.send(0, 1, 1);
+        it.receive(&[(at, 1)]).unwrap();
+        it.send(0, 2, 2);
+        it.pass(5_000);
+        it.receive(&[(at, 2)]).unwrap();
+        if crash {
+            it.crash();
+        }
+        let change = it.begin(Call::Change { queue: 0, entries: vec![(0, 40)], batch: false });
+        it.model.hung_up(change);
+        it.pass(10_000);
+        it.receive(&[(1, 1)]).unwrap();
+        match crash {
+            true => it.receive(&[]).unwrap(),
+            false => refused(it.receive(&[]), "was there"),
+        }
+    }
+}
+
+#[test]
 fn a_queue_that_is_deleted_may_take_what_a_receive_that_was_out_sent_there() {
     let mut it = with_dead_letters();
     let at = it.send(0, 1, 1);
