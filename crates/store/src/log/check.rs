@@ -8,10 +8,10 @@ use crate::disk::{Disk, Failure, FileName};
 use super::manifest::Manifest;
 use super::open::{self, Files, OpenError, Report};
 use super::replay::{JournalReader, Replay};
+use super::segment;
 use super::segment::{
     BUILD_MAGIC, Index, IndexEntry, LaneIndex, LeafEntry, Meta, Pointer, entry_at, lane_places,
 };
-use super::{rowfile, segment};
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub fn check<D: Disk>(disk: &mut D) -> Result<Checked, OpenError> {
             return Ok(checked);
         }
     };
+    check_lengths(&manifest, &listed, &mut checked)?;
     check_row_files(&mut files, &manifest, &mut checked)?;
     check_segments(&mut files, &manifest, &mut checked)?;
     let mut report = Report::default();
@@ -112,13 +113,28 @@ impl Replay for Ignored {
     fn batch(&mut self, _: Lsn, _: Millis, _: Vec<Logged>) {}
 }
 
+/// No file goes on behind its end. One that ends before it shows that by what it lacks.
+fn check_lengths(
+    manifest: &Manifest,
+    listed: &[(FileName, u64)],
+    checked: &mut Checked,
+) -> Result<(), OpenError> {
+    for (file, length) in manifest.files() {
+        let found = open::length_of(file, listed);
+        if let Some(length) = length.filter(|length| *length < found) {
+            checked.find(open::wrong_length(file, length, found))?;
+        }
+    }
+    Ok(())
+}
+
 fn check_row_files<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &Manifest,
     checked: &mut Checked,
 ) -> Result<(), OpenError> {
     let mut report = Report::default();
-    for file in manifest.checkpoint.iter().chain(&manifest.dedup) {
+    for file in manifest.row_files() {
         if let Err(error) = open::read_rows(files, file, &mut report, |_| ()) {
             checked.find(error)?;
         }
@@ -287,10 +303,4 @@ impl<'a> Walk<'a> {
             self.find(end as u64, "the end of the file is damaged");
         }
     }
-}
-
-/// Whether a file has small rows.
-pub(super) fn is_row_file(manifest: &Manifest, file: &FileName) -> bool {
-    let mut rows = manifest.checkpoint.iter().chain(&manifest.dedup);
-    rows.any(|row| rowfile::file_name(row.number) == *file)
 }

@@ -134,11 +134,15 @@ impl Manifest {
         self.flushed = self.flushed.min(end.lsn - 1);
     }
 
+    /// The checkpoint and the files of deduplication ids.
+    pub fn row_files(&self) -> impl Iterator<Item = &RowFile> {
+        self.checkpoint.iter().chain(&self.dedup)
+    }
+
     /// Every file it names, itself and the journal's apart.
     pub fn files(&self) -> Vec<(FileName, Option<u64>)> {
-        let rows = self.checkpoint.iter().chain(&self.dedup);
         let mut files: Vec<_> =
-            rows.map(|file| (rowfile::file_name(file.number), Some(file.length))).collect();
+            self.row_files().map(|file| (rowfile::file_name(file.number), Some(file.length))).collect();
         for segment in &self.segments {
             files.push((segment::file_name(segment.number), Some(segment.length)));
             files.extend(segment.bitmap.map(|bitmap| (bitmap::file_name(bitmap.number), None)));

@@ -244,11 +244,21 @@ pub(super) fn require_named(manifest: &Manifest, listed: &[(FileName, u64)]) -> 
     for (name, length) in manifest.files() {
         let found = *there.get(&name).ok_or(OpenError::Missing(name))?;
         if let Some(length) = length.filter(|length| *length != found) {
-            let what = format!("it has {found} bytes instead of {length}");
-            return Err(OpenError::Damaged { file: name, offset: found.min(length), what });
+            return Err(wrong_length(name, length, found));
         }
     }
     Ok(())
+}
+
+/// A file is not as long as the manifest says.
+pub(super) fn wrong_length(file: FileName, length: u64, found: u64) -> OpenError {
+    let what = format!("it has {found} bytes instead of {length}");
+    OpenError::Damaged { file, offset: found.min(length), what }
+}
+
+/// How long a listed file is; 0 if it is not there.
+pub(super) fn length_of(file: FileName, listed: &[(FileName, u64)]) -> u64 {
+    listed.iter().find(|(name, _)| *name == file).map_or(0, |(_, length)| *length)
 }
 
 /// Removes the files that the manifest does not name. Before this the manifest must be durable: the one that was read

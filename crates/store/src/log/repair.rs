@@ -11,14 +11,14 @@ use crate::disk::{Disk, FileKind, FileName, Op};
 use crate::rows::{first_of, last_of};
 use crate::{Event, Store};
 
-use super::check::{Checked, Ignored, Lost, Walk, check, is_row_file};
+use super::check::{Checked, Ignored, Lost, Walk, check};
 use super::group::Header;
 use super::journal::Position;
 use super::manifest::Manifest;
 use super::open::{self, Files, OpenError, Report};
 use super::replay::JournalReader;
 use super::segment::{self, Builder, Meta};
-use super::{LogStore, Options, bitmap, journal, write_manifest};
+use super::{LogStore, Options, bitmap, journal, rowfile, write_manifest};
 
 /// Cut files of repairs are numbered from here on; those of torn tails by generation.
 const ASIDE: u64 = 1 << 48;
@@ -52,7 +52,8 @@ pub struct Repaired {
 ///
 /// 1. The directory is read. A read that fails, here or later, ends the repair: it may succeed another day.
 /// 2. Damaged segments and files of deletions are copied to cut files, and what is left of the segments is written to
-///    new ones, which nothing names yet.
+///    new ones, which nothing names yet. A sound file that goes on behind its end is copied too, and replaced at once by
+///    one that does not.
 /// 3. The manifest names the new files. It also wants one more batch of the journal than there is: until that is
 ///    durable the directory counts as damaged, and is not opened.
 /// 4. The journal is cut where it is damaged.
@@ -79,14 +80,14 @@ pub fn repair<D: Disk>(
             return Ok(repaired);
         }
     };
-    let mut findings = repaired.checked.findings.iter();
-    if let Some(finding) = findings.find(|finding| is_row_file(&manifest, &finding.file)) {
-        repaired.hopeless = Some(format!("the small rows are damaged ({finding}): queues would be lost"));
+    if let Some(damage) = find_damaged_rows(&mut files, &manifest)? {
+        repaired.hopeless = Some(format!("the small rows are damaged ({damage}): queues would be lost"));
         return Ok(repaired);
     }
     let (end, is_sound) = find_journal_end(&mut files, &manifest, &listed)?;
     let cut = if is_sound { None } else { Some(JournalCut::plan(&mut files, &manifest, end, &listed)?) };
-    repair_segments(&mut files, &mut manifest, &mut repaired)?;
+    shorten_row_files(&mut files, &manifest, &listed, &mut repaired)?;
+    repair_segments(&mut files, &mut manifest, &listed, &mut repaired)?;
     manifest.needs = end.lsn;
     write_manifest(&mut files, &manifest)?;
     if let Some(cut) = cut {
@@ -104,6 +105,7 @@ fn aside_of(file: FileName) -> FileName {
     let range = match file.kind {
         FileKind::Segment => 1,
         FileKind::Bitmap => 2,
+        FileKind::Checkpoint => 4,
         _ => 3,
     };
     FileName { kind: FileKind::Cut, number: ASIDE * range + file.number }
@@ -135,10 +137,56 @@ fn read_if_there<D: Disk>(
     }
 }
 
+/// What is wrong with the small rows or the deduplication ids, if anything is.
+fn find_damaged_rows<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+) -> Result<Option<OpenError>, OpenError> {
+    for file in manifest.row_files() {
+        match open::read_rows(files, file, &mut Report::default(), |_| ()) {
+            Err(error) if error.is_damage() => return Ok(Some(error)),
+            read => read?,
+        }
+    }
+    Ok(None)
+}
+
+/// Row files, which are sound, end where they should.
+fn shorten_row_files<D: Disk>(
+    files: &mut Files<'_, D>,
+    manifest: &Manifest,
+    listed: &[(FileName, u64)],
+    repaired: &mut Repaired,
+) -> Result<(), OpenError> {
+    for row_file in manifest.row_files() {
+        let file = rowfile::file_name(row_file.number);
+        let found = open::length_of(file, listed);
+        if found > row_file.length {
+            let bytes = files.read(file, found)?;
+            shorten(files, file, bytes, row_file.length, repaired)?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a file by what it has up to `length`, once all of it is kept elsewhere.
+fn shorten<D: Disk>(
+    files: &mut Files<'_, D>,
+    file: FileName,
+    mut bytes: Vec<u8>,
+    length: u64,
+    repaired: &mut Repaired,
+) -> Result<(), OpenError> {
+    keep_copy(files, aside_of(file), bytes.clone(), repaired)?;
+    bytes.truncate(length as usize);
+    files.run(file, Op::Replace { file, data: bytes }).map(drop)
+}
+
 /// Puts what can be read of damaged segments into the manifest in their place.
 fn repair_segments<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &mut Manifest,
+    listed: &[(FileName, u64)],
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
     let bad: BTreeSet<FileName> = repaired.checked.findings.iter().map(|finding| finding.file).collect();
@@ -147,7 +195,8 @@ fn repair_segments<D: Disk>(
             repair_bitmap(files, &mut meta, repaired)?;
         }
         if bad.contains(&segment::file_name(meta.number)) {
-            manifest.segments.extend(rewrite(files, meta, manifest.next_file, repaired)?);
+            let found = open::length_of(segment::file_name(meta.number), listed);
+            manifest.segments.extend(rewrite(files, meta, found, manifest.next_file, repaired)?);
             manifest.next_file += 1;
         } else {
             manifest.segments.push(meta);
@@ -173,24 +222,29 @@ fn repair_bitmap<D: Disk>(
     keep_copy(files, aside_of(file), bytes, repaired)
 }
 
-/// A segment without what cannot be read, in another file; none if nothing is left.
+/// A segment, whose file has `found` bytes, without what cannot be read, in another file; none if nothing is left.
 fn rewrite<D: Disk>(
     files: &mut Files<'_, D>,
     meta: Meta,
+    found: u64,
     number: u64,
     repaired: &mut Repaired,
 ) -> Result<Option<Meta>, OpenError> {
     let old = open::read_segment(files, &meta)?;
-    let bytes = read_if_there(files, *old.file, meta.length)?;
+    let bytes = read_if_there(files, *old.file, found)?;
     let mut builder = Builder::new(number, files.block());
-    let mut walk = Walk::new(&meta, &bytes);
+    let length = bytes.len().min(meta.length as usize);
+    let mut walk = Walk::new(&meta, &bytes[..length]);
     walk.run(|ordinal, entry, blob| {
         if !old.is_deleted(ordinal) {
             builder.add(entry.key, &entry.row, blob);
         }
     });
-    // It may have been read wrong only once.
     if walk.findings.is_empty() {
+        // It may also have been read wrong only once.
+        if bytes.len() > length {
+            shorten(files, *old.file, bytes, meta.length, repaired)?;
+        }
         return Ok(Some(meta));
     }
     repaired.lost.append(&mut walk.lost);

@@ -186,6 +186,31 @@ fn a_file_cut_short_or_lost_is_refused() {
     }
 }
 
+/// What lies behind a file's end is no part of it, but did not come there by itself: it is refused, told of and cut off.
+#[test]
+fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
+    let (content, _) = directory();
+    let content = content.borrow();
+    let options = Options { journal_file: 16 << 10, ..tiny() };
+    let kinds = [FileKind::Segment, FileKind::Checkpoint];
+    for (name, bytes) in content.files.iter().filter(|(name, _)| kinds.contains(&name.kind)) {
+        for more in [1, 512, 70_000] {
+            let disk = changed(&content, *name, |bytes| bytes.resize(bytes.len() + more, 7));
+            let longer = disk.content.borrow().files[name].clone();
+            let again = || TestDisk::over(disk.content.clone());
+            assert!(LogStore::open(again(), options, Secret([1; 16])).is_err());
+            let checked = check(&mut again()).unwrap();
+            let places: Vec<_> = checked.findings.iter().map(|one| (one.file, one.offset)).collect();
+            assert_eq!(places, [(*name, bytes.len() as u64)], "{:?}", checked.findings);
+            let repaired = repair(again(), options, || ()).unwrap();
+            assert_eq!((&repaired.hopeless, repaired.lost.len(), repaired.aside.len()), (&None, 0, 1));
+            assert_eq!(check(&mut again()).unwrap().findings, []);
+            let files = &disk.content.borrow().files;
+            assert!(files[name] == *bytes && files[&repaired.aside[0]] == longer, "{name} and {more} bytes");
+        }
+    }
+}
+
 /// What a cut takes lies in damaged bytes: the cut is kept, but is no reason to flush again and again.
 #[test]
 fn a_cut_that_damage_keeps_from_its_messages_is_not_tried_without_end() {

@@ -164,6 +164,11 @@ fn an_interrupted_repair_gives_up_nothing_more_and_is_ended_by_the_next() {
     for kinds in [&[segment][..], &[bitmap], &[journal], &[segment, bitmap, journal]] {
         interrupt_repair_of(&damaged(kinds), kinds.len());
     }
+    // And one of the sound files goes on behind its end.
+    let mut files = damaged(&[segment, bitmap, journal]);
+    let mut segments = files.iter_mut().filter(|(name, _)| name.kind == segment);
+    segments.next_back().expect("there are some").1.extend([7; 512]);
+    interrupt_repair_of(&files, 4);
 }
 
 fn interrupt_repair_of(files: &BTreeMap<FileName, Vec<u8>>, wounds: usize) {
