@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::actions::send_message;
+use crate::actions::{send_message, start_message_move_task};
 use crate::asks::Page;
 use crate::command::{Decision, Internal, Moved};
 use crate::counts::Count;
@@ -158,6 +158,7 @@ pub fn depart(queue: &mut Queue, turn: &mut Turn, target: QueueId, keys: &[Messa
             turn.counts.add(Count::DepartedMeanwhile);
         }
     }
+    start_message_move_task::go_on(queue, turn.now);
     settled(queue.last_lsn, vec![Internal::Forget { target, keys: keys.to_vec() }])
 }
 
@@ -169,6 +170,7 @@ pub fn withdraw(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Deci
         turn.emit(queue, Record::Put(Row::Touched(key, row)));
         turn.counts.add(Count::Withdrawn);
     }
+    start_message_move_task::go_on(queue, turn.now);
     settled(queue.last_lsn, Vec::new())
 }
 

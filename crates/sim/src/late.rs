@@ -12,6 +12,7 @@ use store::{Event, Room, Stats, Store, Token};
 
 use crate::disk::{Micros, SimDisk};
 use crate::rng::Rng;
+use crate::searches::{Extent, Searches};
 
 /// The store of a simulated node.
 pub struct LateStore {
@@ -23,12 +24,21 @@ pub struct LateStore {
     /// Pages by the time they come, and a number that keeps them apart.
     held: BTreeMap<(Micros, u64), Event>,
     pages: u64,
+    searches: Searches,
 }
 
 impl LateStore {
     /// Delays the pages of `inner`.
     pub fn new(inner: LogStore<SimDisk>, rng: Rng, delay: (Micros, Micros)) -> LateStore {
-        LateStore { inner, rng, delay, now: 0, held: BTreeMap::new(), pages: 0 }
+        LateStore {
+            inner,
+            rng,
+            delay,
+            now: 0,
+            held: BTreeMap::new(),
+            pages: 0,
+            searches: Searches::default(),
+        }
     }
 
     /// Time is now `now`.
@@ -39,6 +49,26 @@ impl LateStore {
     /// When the next page comes.
     pub fn next_due(&self) -> Option<Micros> {
         self.held.keys().next().map(|(due, _)| *due)
+    }
+
+    /// Segments that a search may have to look into.
+    pub fn segments(&self) -> u64 {
+        self.extent().segments
+    }
+
+    fn extent(&self) -> Extent {
+        let stats = self.inner.stats();
+        Extent { segments: stats.segments, messages: stats.segment_messages }
+    }
+
+    /// See [`Searches::reads`].
+    pub fn honest_reads(&self) -> u64 {
+        self.searches.reads()
+    }
+
+    /// See [`Searches::count_anew`].
+    pub fn count_anew(&mut self, news: bool) {
+        self.searches.count_anew(self.extent(), news);
     }
 
     /// From now on pages come at once.
@@ -61,7 +91,12 @@ impl Store for LateStore {
     }
 
     fn load(&mut self, ask: Ask) -> Token {
-        self.inner.load(ask)
+        if crate::world::is_traced() {
+            eprintln!("    store: {ask:?}");
+        }
+        let token = self.inner.load(ask.clone());
+        self.searches.begin(token, ask, self.extent());
+        token
     }
 
     fn poll(&mut self) -> Option<Event> {
@@ -70,6 +105,9 @@ impl Store for LateStore {
         }
         loop {
             let event = self.inner.poll()?;
+            if let Event::Loaded(token, _) | Event::Damaged(token, _) = &event {
+                self.searches.end(*token);
+            }
             let late = matches!(event, Event::Loaded(..)) && self.delay.1 > 0;
             if !late {
                 return Some(event);

@@ -10,6 +10,7 @@ pub mod options;
 pub mod request;
 pub mod rng;
 pub mod runner;
+pub mod searches;
 pub mod shrink;
 pub mod workload;
 pub mod world;

@@ -24,6 +24,8 @@ const UNDER_WAY: usize = 1_000;
 const STEPS_A_SECOND: u64 = 10;
 /// How long a task waits for a load, ms.
 const PAUSE: Millis = 10;
+/// How long a task waits at most for a message under way, ms: others may have become visible.
+const WAIT: Millis = SECOND;
 
 /// Starts a task out of `queue`. `running` counts the account's running tasks.
 pub fn decide(
@@ -141,8 +143,9 @@ pub fn step(queue: &mut Queue, turn: &mut Turn) {
     if turn.now < queue.next_task_step {
         return;
     }
+    queue.task_waits = false;
     let stepped = match task.status {
-        TaskStatus::Cancelling => cancel(queue, task),
+        TaskStatus::Cancelling => cancel(queue, turn.now, task),
         _ if turn.now >= task.started + MOVE_TASK_DURATION => fail(task, "The task ran for 36 hours."),
         _ => mark(queue, turn, task),
     };
@@ -156,12 +159,25 @@ pub fn step(queue: &mut Queue, turn: &mut Turn) {
     }
 }
 
-fn cancel(queue: &mut Queue, task: TaskRow) -> TaskRow {
-    queue.next_task_step += PAUSE;
-    match queue.touched.leaving().is_empty() {
-        true => TaskRow { status: TaskStatus::Cancelled, ..task },
-        false => task,
+/// Nothing can be done until a message under way has arrived, or has come back.
+fn wait(queue: &mut Queue, now: Millis) {
+    queue.task_waits = true;
+    queue.next_task_step = now + WAIT;
+}
+
+/// A message is no longer under way: a task that waits for that goes on.
+pub fn go_on(queue: &mut Queue, now: Millis) {
+    if std::mem::take(&mut queue.task_waits) {
+        queue.next_task_step = now;
     }
+}
+
+fn cancel(queue: &mut Queue, now: Millis, task: TaskRow) -> TaskRow {
+    if queue.touched.leaving().is_empty() {
+        return TaskRow { status: TaskStatus::Cancelled, ..task };
+    }
+    wait(queue, now);
+    task
 }
 
 fn fail(task: TaskRow, reason: &str) -> TaskRow {
@@ -173,6 +189,7 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
     let (most, pause) = pace(&task);
     queue.next_task_step = turn.now + pause;
     if queue.touched.leaving().len() >= UNDER_WAY {
+        wait(queue, turn.now);
         return task;
     }
     let plan = queue.plan(turn.now, most, None, task.until_sequence);
@@ -197,6 +214,8 @@ fn mark(queue: &mut Queue, turn: &mut Turn, mut task: TaskRow) -> TaskRow {
         queue.next_task_step = turn.now + PAUSE;
     } else if nothing && queue.touched.leaving().is_empty() {
         return TaskRow { status: TaskStatus::Completed, ..task };
+    } else if nothing {
+        wait(queue, turn.now);
     }
     task
 }

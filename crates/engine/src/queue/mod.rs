@@ -74,6 +74,8 @@ pub struct Queue {
     pub next_expiry: Millis,
     /// When a running move task may next move something, ms.
     pub next_task_step: Millis,
+    /// It waits for a message under way.
+    pub task_waits: bool,
     /// When the latest look found that the next FIFO message falls due, ms.
     pub next_due: Option<Millis>,
     /// Up to when time has been seen to pass, ms.
@@ -118,6 +120,7 @@ impl Queue {
             counted_bytes: 0,
             next_expiry: recovered,
             next_task_step: 0,
+            task_waits: false,
             next_due: None,
             advanced: 0,
             last_lsn: 0,

@@ -350,6 +350,36 @@ fn a_task_can_be_cancelled() {
     assert_eq!(w.tasks(&dead, 10)[0].status, "COMPLETED");
 }
 
+/// A move takes as long as the disk takes, or for ever where a content cannot be read: its task is not to look a
+/// thousand times a second whether it is over.
+#[test]
+fn a_task_rests_while_its_messages_are_under_way() {
+    for is_cancelled in [false, true] {
+        let (mut w, q, dead) = with_dead("", 1);
+        kill(&mut w, &q, &["a", "b"]);
+        w.hold.sends = true;
+        let task_handle = w.start_task(&dead, None, None).unwrap();
+        w.pass(1);
+        if is_cancelled {
+            w.ask(&dead, engine::Request::CancelMessageMoveTask { task_handle }).unwrap();
+            w.crash();
+        }
+        let end = w.now + 10 * SECOND;
+        let mut looks = 0;
+        while let Some(at) = w.slot.next_deadline().filter(|at| *at <= end) {
+            w.leap(at.saturating_sub(w.now));
+            looks += 1;
+            assert!(looks <= 20, "at {} after {looks} looks", w.now);
+        }
+        w.hold.sends = false;
+        while w.deliver_sends() {}
+        w.pass(1);
+        let status = if is_cancelled { "CANCELLED" } else { "COMPLETED" };
+        assert_eq!(w.tasks(&dead, 1)[0].status, status, "at once when they have arrived");
+        w.assert_holds(&q, &["a", "b"]);
+    }
+}
+
 #[test]
 fn what_a_start_refuses() {
     let (mut w, q, dead) = with_dead("", 1);

@@ -84,6 +84,7 @@ impl World {
         let store = LateStore::new(opened.store, Rng::new(self.rng.draw(), 5), delay);
         self.node = Some(Node::open(store, opened.rows, config, Box::new(PlainSealer), now));
         self.idled = true;
+        self.spinning = (self.now, 0);
         self.model.slack = 0;
         self.allow_for_segments();
         // What recovery made of the rows is looked at at once.

@@ -11,13 +11,15 @@ use crate::disk::Crash;
 use crate::faults::Fault;
 use crate::model::{Call, Excuses, Violation, claimed};
 use crate::request::{ACCOUNT, REGION, request};
+use crate::searches::READS_PER_SEGMENT;
 
 /// The longest time between two steps, us.
 const TICK: u64 = 60_000_000;
-/// Steps in [`SPAN`] us without anything new of a server that does not spin, beside those that searches take.
-const SPINS: u64 = 3_000;
-/// Searches through all segments that may be out for a queue: what arrived, what was delayed, what expired, contents.
-const SEARCHES: u64 = 4;
+/// Steps in [`SPAN`] us without anything new of a server that does not spin, beside those that searches and jobs take.
+const SPINS: u64 = 600;
+/// Operations that a job takes for a segment, about: its index and a leaf are read, a bitmap is written, and what is
+/// not needed any more is removed.
+const JOB_STEPS_PER_SEGMENT: u64 = 4;
 /// See [`SPINS`].
 const SPAN: u64 = 1_000_000;
 /// Stops of a node that gets anywhere.
@@ -27,8 +29,6 @@ const STOPS: u64 = 300;
 const ROWS_PER_STEP: u64 = 5;
 /// A check with few rows costs as much as this many.
 const FIXED_ROWS: u64 = 10;
-/// Blocks of a segment that a load reads at most, about: its index, two leaves, contents.
-const READS_PER_SEGMENT: u64 = 4;
 /// Steps between two looks at how many segments there are.
 const STEPS_PER_LOOK: u64 = 64;
 /// An idle store is told so after this long, us.
@@ -156,26 +156,30 @@ impl World {
         self.check_laws()
     }
 
-    /// A step is called for by a client, a completion or a deadline: not thousands of times with nothing new.
+    /// A step is called for by a client, a completion or a deadline: not hundreds of times with nothing new, beside
+    /// those in which searches and jobs get on. A server that was just opened has all of them before it.
     fn watch_spinning(&mut self) -> Result<(), Violation> {
+        let Some(node) = &mut self.node else { return Ok(()) };
         let (since, steps) = self.spinning;
-        let news = !self.pending_calls.is_empty() || !self.inputs.is_empty() || self.now > since + SPAN;
-        self.spinning = if news { (self.now, 0) } else { (since, steps + 1) };
-        if steps > SPINS && steps > SPINS + self.searching() {
-            let out = self.model.pending_calls();
-            let time = self.now - since;
-            return Err(format!(
-                "the node spins: {steps} steps in {time} us with nothing new; out are {out:?}"
-            ));
+        let news = !self.pending_calls.is_empty() || !self.inputs.is_empty();
+        if news || self.now > since + SPAN {
+            node.store_mut().count_anew(news);
+            self.spinning = (self.now, 0);
+            return Ok(());
+        }
+        self.spinning = (since, steps + 1);
+        if steps > SPINS {
+            let store = node.store();
+            let honest = SPINS + store.honest_reads() + JOB_STEPS_PER_SEGMENT * store.segments();
+            if steps > honest {
+                let out = self.model.pending_calls();
+                let time = self.now - since;
+                return Err(format!(
+                    "the node spins: {steps} steps in {time} us with nothing new, not {honest}; out are {out:?}"
+                ));
+            }
         }
         Ok(())
-    }
-
-    /// Steps that honest searches may take: after a start each queue is looked for in every segment, one block after the
-    /// other, and a small cache keeps none of them for the next queue.
-    fn searching(&self) -> u64 {
-        let segments = self.node.as_ref().map_or(0, |node| node.store().stats().segments);
-        SEARCHES * self.options.queues.len() as u64 * READS_PER_SEGMENT * segments
     }
 
     fn excuse(&mut self) {
@@ -194,7 +198,7 @@ impl World {
 
     /// A queue that is not in memory is read from every segment, one block after the other.
     pub(super) fn allow_for_segments(&mut self) {
-        let segments = self.node.as_ref().map_or(0, |node| node.store().stats().segments);
+        let segments = self.node.as_ref().map_or(0, |node| node.store().segments());
         let slow = if self.options.faults.has(Fault::Slow) { 30_000 } else { 0 };
         let reads = 50 + READS_PER_SEGMENT * segments;
         let latency = self.options.disk.latency.1 + self.options.page_delay.1;
