@@ -19,6 +19,7 @@ mod queue;
 mod send;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -118,7 +119,7 @@ pub struct Pending {
     existed: Exists,
     /// The highest sequence number acknowledged before it began.
     sequence: u64,
-    /// Receives at its queue that had ended unseen when it began: it came after them.
+    /// The next unseen receive of its queue when it began: it came after those before.
     unseen: u64,
 }
 
@@ -240,7 +241,7 @@ impl Model {
             lives: queue.lives,
             existed: queue.exists,
             sequence: queue.highest_sequence,
-            unseen: queue.unseen(),
+            unseen: queue.unseen.number(),
             call,
         };
         self.begin_effects(&mut pending);
@@ -311,12 +312,14 @@ impl Model {
 
     /// A reply that waits for durability proves that what its queue did before it began is durable.
     fn learn_durable(&mut self, pending: &Pending) {
+        let now = self.now().hi;
         let queue = &mut self.queues[pending.call.queue()];
         // GetQueueUrl and CreateQueue are answered by the catalogue alone.
         let of_catalogue = matches!(pending.call, Call::Locate { .. } | Call::Create { .. });
         let waits = !of_catalogue && (queue.fifo || !matches!(pending.call, Call::Receive { .. }));
         if waits {
             queue.durable_turn = queue.durable_turn.max(pending.turn.saturating_sub(1));
+            queue.unseen.learn_durable(queue.durable_turn, self.turn, now);
         }
         // Only what was written carries time to the disk; a duplicate's answer on a FIFO queue does not.
         if matches!(pending.call, Call::Send { .. }) && !queue.fifo {
@@ -348,10 +351,10 @@ impl Model {
         let queue = &mut self.queues[queue];
         queue.receiving -= 1;
         if attempt.is_some() || timeout.lo <= lasted + 1 {
-            queue.forgotten += 1;
+            queue.unseen.forgotten();
             queue.hidden_until = queue.hidden_until.max(self.clock.now().hi + timeout.hi);
         } else {
-            queue.ghosts += 1;
+            queue.unseen.taken_back(self.turn, pending.began.lo + timeout.lo);
             queue.ghost_turn = self.turn;
             queue.ghosts_until = queue.ghosts_until.max(self.clock.now().hi + timeout.hi);
         }
@@ -380,7 +383,7 @@ impl Model {
                 let until = self.now().hi + timeout.hi;
                 let queue = &mut self.queues[*queue];
                 queue.receiving -= 1;
-                queue.forgotten += 1;
+                queue.unseen.forgotten();
                 queue.hidden_until = queue.hidden_until.max(until);
             }
             Call::Delete { handles, .. } => self.delete_unanswered(handles),
@@ -415,7 +418,7 @@ impl Model {
         if queue.ghost_turn > queue.durable_turn {
             queue.hidden_until = queue.hidden_until.max(queue.ghosts_until);
         }
-        queue.forgotten += std::mem::take(&mut queue.ghosts);
+        queue.unseen.crashed();
         if queue.fifo {
             return;
         }

@@ -152,7 +152,7 @@ mod tests {
 
     /// What a purge takes is not looked for afterwards, however many groups were in flight.
     #[test]
-    fn a_purge_leaves_nothing_parked() {
+    fn what_a_purge_takes_is_parked_no_more() {
         let head = queue().head;
         let mut queue = Queue::new(row(), &Settings::default(), 1);
         put(&mut queue, Row::Head(QueueId(1), head));

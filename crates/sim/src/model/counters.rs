@@ -88,7 +88,8 @@ impl Model {
             && message.busy == 0
             && !self.may_have_expired(message)
             && !self.may_have_left(message);
-        let hidden_by_others = self.queues[queue].hidden_until >= when.lo || self.queues[queue].ghosts > 0;
+        let hidden_by_others =
+            self.queues[queue].hidden_until >= when.lo || self.queues[queue].unseen.has_ghosts();
         // Delayed messages are counted by the second in which they fall due.
         let grain = if message.touched && !forgotten { 0 } else { SECOND };
         let waits = when.hi + grain < receivable.lo;

@@ -398,7 +398,7 @@ impl Model {
     /// unseen and came on as a dead letter brings them with it.
     fn counted_unseen(&self, queue: QueueAt) -> u64 {
         let feeds = |from: &&super::Queue| from.redrives.iter().any(|policy| policy.target == queue);
-        self.queues.iter().filter(feeds).map(|from| from.unseen() + from.receiving).sum()
+        self.queues.iter().filter(feeds).map(|from| from.unseen.since(0) + from.receiving).sum()
     }
 
     /// The dead-letter queues it may have gone to.
@@ -435,7 +435,7 @@ impl Model {
     /// The dead-letter queues that a message may have gone to which came to this one without a receive count.
     fn dead_letters_unseen(&self, queue: QueueAt) -> impl Iterator<Item = QueueAt> {
         let from = &self.queues[queue];
-        let count = from.unseen() + from.receiving;
+        let count = from.unseen.since(0) + from.receiving;
         from.redrives.iter().filter(move |policy| count >= policy.most).map(|policy| policy.target)
     }
 

@@ -81,7 +81,7 @@ pub struct Message {
     pub known_turn: u64,
     /// The turn in which its send ended without a reply.
     pub ended_turn: u64,
-    /// [`super::Queue::unseen`] when the receive of the latest delivery began.
+    /// The number of the next unseen receive when that of the latest delivery began.
     pub forgotten_seen: u64,
     /// Deletes and visibility changes of it that are out.
     pub busy: u32,
@@ -214,7 +214,7 @@ impl Model {
     /// Deliveries nobody saw that may have been counted since the latest known one.
     pub(super) fn uncounted(&self, message: &Message) -> u64 {
         let queue = &self.queues[message.home];
-        (queue.unseen() + queue.receiving).saturating_sub(message.forgotten_seen)
+        queue.unseen.since(message.forgotten_seen) + queue.receiving
     }
 
     /// Whether retention may have taken it, here or where it may have gone.

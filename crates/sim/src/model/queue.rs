@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::send::First;
+use super::unseen::Unseen;
 use super::{MessageAt, QueueAt, Span};
 
 /// What a queue is created with; times in seconds.
@@ -96,10 +97,8 @@ pub struct Queue {
     pub stirs: u64,
     /// Receives that are out.
     pub receiving: u64,
-    /// Receives without a reply that may have been decided for good.
-    pub forgotten: u64,
-    /// Receives that were taken back, which a crash may have kept.
-    pub ghosts: u64,
+    /// Receives that ended without anybody seeing their messages.
+    pub unseen: Unseen,
     /// The turn in which one was last taken back.
     pub ghost_turn: u64,
     /// A crash that forgets it was taken back has messages hidden until then, ms.
@@ -149,8 +148,7 @@ impl Queue {
             outstanding: 0,
             stirs: 0,
             receiving: 0,
-            forgotten: 0,
-            ghosts: 0,
+            unseen: Unseen::default(),
             ghost_turn: 0,
             ghosts_until: 0,
             hidden_until: 0,
@@ -164,11 +162,6 @@ impl Queue {
             groups: BTreeMap::new(),
             firsts: HashMap::new(),
         }
-    }
-
-    /// Receives that ended without anybody seeing their messages.
-    pub fn unseen(&self) -> u64 {
-        self.forgotten + self.ghosts
     }
 
     /// What its visibility timeout may be, ms.

@@ -1,5 +1,8 @@
 //! The calm phase: no faults, no clients; whatever is there must come out.
 
+use engine::Row;
+use store::Store;
+
 use super::World;
 use crate::disk::Crash;
 use crate::model::{Call, Exists, Queue, QueueAt, Violation};
@@ -131,6 +134,7 @@ impl World {
             // A message on its way between two queues is counted in neither.
             empty = if left == 0 { empty + 1 } else { 0 };
             if empty == EMPTY_ROUNDS {
+                self.require_moves_ended()?;
                 return self.model.finish();
             }
             let now = self.model.now().hi;
@@ -145,6 +149,19 @@ impl World {
             self.pass(wait * 1_000)?;
         }
         Err("it does not drain".into())
+    }
+
+    /// Nothing is on its way between two queues any more: what stayed there is counted in neither, and the model must
+    /// take it for arrived where the target was deleted.
+    fn require_moves_ended(&self) -> Result<(), Violation> {
+        let rows = self.node.iter().flat_map(|node| node.store().small_rows());
+        let is_moving = |row: &Row| {
+            matches!(row, Row::Touched(_, row) if row.leaving.is_some()) || matches!(row, Row::Arrived(..))
+        };
+        match rows.into_iter().find(is_moving) {
+            Some(row) => Err(format!("it is still on its way to another queue: {row:?}")),
+            None => Ok(()),
+        }
     }
 
     /// What moves into a FIFO queue, which the model need not know of, waits out the queue's delay, ms.

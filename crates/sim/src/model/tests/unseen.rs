@@ -38,6 +38,26 @@ fn a_receive_given_up_before_another_began_does_not_count_after_it() {
     refused(it.receive(&[(at, 4)]), "its receive count is 4, not from 3 to 3");
 }
 
+/// It is taken back when its reply is due. What is answered after that shows that it is gone for good.
+#[test]
+fn a_receive_that_was_taken_back_does_not_count_once_that_is_durable() {
+    for answered in 0..3 {
+        let mut it = fifo();
+        let at = it.send(1, 1, 1);
+        let unseen =
+            it.begin(Call::Receive { queue: 0, most: 10, timeout: Some(30), wait: 0, attempt: None });
+        it.model.hung_up(unseen);
+        for other in 0..answered {
+            it.send(2, 2 + other, 2 + other);
+        }
+        let outcome = it.receive(&[(at, 2)]);
+        match answered {
+            2 => refused(outcome, "its receive count is 2, not from 1 to 1"),
+            _ => outcome.unwrap(),
+        }
+    }
+}
+
 #[test]
 fn a_crash_forgets_a_receive_together_with_the_visibility_change_that_let_it_happen() {
     let mut it = standard();
