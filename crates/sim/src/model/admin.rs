@@ -159,7 +159,7 @@ impl Model {
             Call::Purge { queue } => self.queues[*queue].purge_refused(),
             Call::Remove { queue } => self.remove_refused(*queue, error),
             Call::Create { queue, .. } => self.create_refused(*queue, pending),
-            Call::Set { queue, change } => self.queues[*queue].set_refused(change),
+            Call::Set { queue, change } => self.queues[*queue].set_refused(change, pending.lives),
             Call::Locate { queue } => self.not_found(*queue, error),
             _ => {}
         }

@@ -243,9 +243,13 @@ impl Queue {
         self.setting == 0 && self.exists == Exists::Yes && self.purging == 0
     }
 
-    /// A change was refused: its value is not possible any more.
-    pub fn set_refused(&mut self, change: &Change) {
+    /// A change that began when there had been `lives` was refused: its value is not possible any more, unless a creation
+    /// has brought it since.
+    pub fn set_refused(&mut self, change: &Change, lives: u64) {
         self.setting -= 1;
+        if lives != self.lives {
+            return;
+        }
         match change {
             Change::Timeout(value) => drop_last(&mut self.timeouts, value),
             Change::Delay(value) => drop_last(&mut self.delays, value),

@@ -460,6 +460,18 @@ fn a_second_purge_within_a_minute_may_be_refused_and_later_not() {
     refused(it.refuse(Call::Purge { queue: 0 }, Code::PurgeQueueInProgress), "could not come");
 }
 
+/// The queue that was not there is made with the very value that was refused.
+#[test]
+fn a_change_that_is_refused_takes_nothing_of_a_creation_after_it() {
+    let mut it = standard();
+    it.call(Call::Remove { queue: 0 }, Reply::DeleteQueue).unwrap();
+    let change = it.begin(Call::Set { queue: 0, change: Change::Timeout(30) });
+    let creation = it.begin(Call::Create { queue: 0, shape: shape("a") });
+    it.model.reply(change, &Err(Error::new(Code::QueueDoesNotExist, "no"))).unwrap();
+    it.reply(creation, Reply::CreateQueue { queue: Default::default() }).unwrap();
+    assert_eq!(it.model.queues[0].timeout(), Span::at(30_000));
+}
+
 fn with_dead_letters() -> History {
     let mut source = shape("a");
     source.policy = Some(Policy { target: 1, most: 1 });

@@ -31,6 +31,9 @@ const ROWS_PER_STEP: u64 = 5;
 const FIXED_ROWS: u64 = 10;
 /// Steps between two looks at how many segments there are.
 const STEPS_PER_LOOK: u64 = 64;
+/// A search through all segments that takes longer, ms, can keep a flush from its end for as long as a request waits for
+/// room: it looks for what was deleted.
+const PATIENCE: u64 = 1_000;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
 
@@ -189,7 +192,7 @@ impl World {
         self.model.excuses = Excuses {
             damage: (!self.calm || self.amid_damage) && (reads || self.was_wounded),
             full: !self.calm && faults.has(Fault::Full),
-            slow: !self.calm && faults.has(Fault::Slow),
+            slow: !self.calm && (faults.has(Fault::Slow) || self.model.slack > PATIENCE),
         };
         if self.report.steps.is_multiple_of(STEPS_PER_LOOK) {
             self.allow_for_segments();
