@@ -316,10 +316,14 @@ impl Model {
         let queue = &mut self.queues[pending.call.queue()];
         // GetQueueUrl and CreateQueue are answered by the catalogue alone.
         let of_catalogue = matches!(pending.call, Call::Locate { .. } | Call::Create { .. });
+        let before = pending.turn.saturating_sub(1);
+        if !of_catalogue {
+            queue.unseen.learn_due(before, self.turn);
+        }
         let waits = !of_catalogue && (queue.fifo || !matches!(pending.call, Call::Receive { .. }));
         if waits {
-            queue.durable_turn = queue.durable_turn.max(pending.turn.saturating_sub(1));
-            queue.unseen.learn_durable(queue.durable_turn, self.turn, now);
+            queue.durable_turn = queue.durable_turn.max(before);
+            queue.unseen.learn_durable(queue.durable_turn, now);
         }
         // Only what was written carries time to the disk; a duplicate's answer on a FIFO queue does not.
         if matches!(pending.call, Call::Send { .. }) && !queue.fifo {
@@ -329,22 +333,26 @@ impl Model {
 
     /// No reply will come: the client hung up, and the server was told.
     pub fn hung_up(&mut self, id: u64) {
+        self.give_up(id, false);
+    }
+
+    /// A receive whose reply came out, was seen by nobody and was taken back.
+    pub fn undone(&mut self, id: u64) {
+        self.give_up(id, true);
+    }
+
+    fn give_up(&mut self, id: u64, was_due: bool) {
         let Some(pending) = self.pending.remove(&id) else { return };
         self.queues[pending.call.queue()].outstanding -= 1;
         match pending.call {
-            Call::Receive { queue, attempt, .. } => self.ghost(&pending, queue, attempt),
+            Call::Receive { queue, attempt, .. } => self.ghost(&pending, queue, attempt, was_due),
             _ => self.unanswered(&pending),
         }
     }
 
-    /// A receive whose reply nobody saw and which was taken back.
-    pub fn undone(&mut self, id: u64) {
-        self.hung_up(id);
-    }
-
-    /// A receive that may have been decided and was taken back: as if it had never been, unless its
-    /// messages became visible meanwhile, or a retry is to get them.
-    fn ghost(&mut self, pending: &Pending, queue: QueueAt, attempt: Option<u64>) {
+    /// A receive that may have been decided and is taken back, as it was already if its reply was due: as if it had
+    /// never been, unless its messages became visible meanwhile, or a retry is to get them.
+    fn ghost(&mut self, pending: &Pending, queue: QueueAt, attempt: Option<u64>, was_due: bool) {
         self.taken_unseen(pending, queue);
         let lasted = self.now().hi.saturating_sub(pending.began.lo);
         let timeout = self.timeout_of(pending);
@@ -354,8 +362,7 @@ impl Model {
             queue.unseen.forgotten();
             queue.hidden_until = queue.hidden_until.max(self.clock.now().hi + timeout.hi);
         } else {
-            queue.unseen.taken_back(self.turn, pending.began.lo + timeout.lo);
-            queue.ghost_turn = self.turn;
+            queue.unseen.taken_back(self.turn, pending.began.lo + timeout.lo, was_due);
             queue.ghosts_until = queue.ghosts_until.max(self.clock.now().hi + timeout.hi);
         }
         queue.hidden_turn = self.turn + 1;
@@ -415,7 +422,7 @@ impl Model {
     /// taken back.
     fn forget_receives(&mut self, at: QueueAt) {
         let queue = &mut self.queues[at];
-        if queue.ghost_turn > queue.durable_turn {
+        if queue.unseen.has_ghosts() {
             queue.hidden_until = queue.hidden_until.max(queue.ghosts_until);
         }
         queue.unseen.crashed();

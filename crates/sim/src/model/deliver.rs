@@ -170,10 +170,12 @@ impl Model {
     /// Whether nothing else can explain that a message was not handed out between a receive's beginning and now.
     fn was_free(&self, pending: &Pending, queue: QueueAt, at: MessageAt) -> bool {
         let (to, message) = (&self.queues[queue], &self.messages[at]);
-        let alone = to.receiving == 0 && to.hidden_turn < pending.turn && to.stirs == pending.stirs;
+        let alone = to.receiving == 0 && to.stirs == pending.stirs;
+        let nothing_hidden = to.hidden_turn < pending.turn && to.unseen.settled_before(pending.turn);
         let known = message.surely_there() && message.known_turn < pending.turn && message.busy == 0;
         let settled = to.is_settled() && to.hidden_until < pending.began.lo;
         alone
+            && nothing_hidden
             && known
             && settled
             && message.home == queue

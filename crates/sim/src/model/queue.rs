@@ -99,8 +99,6 @@ pub struct Queue {
     pub receiving: u64,
     /// Receives that ended without anybody seeing their messages.
     pub unseen: Unseen,
-    /// The turn in which one was last taken back.
-    pub ghost_turn: u64,
     /// A crash that forgets it was taken back has messages hidden until then, ms.
     pub ghosts_until: u64,
     /// Messages may be hidden until then by receives nobody saw, ms.
@@ -149,7 +147,6 @@ impl Queue {
             stirs: 0,
             receiving: 0,
             unseen: Unseen::default(),
-            ghost_turn: 0,
             ghosts_until: 0,
             hidden_until: 0,
             hidden_turn: 0,

@@ -1,8 +1,8 @@
 //! Receives of a queue whose reply nobody saw.
 //!
 //! They are numbered in the order in which they ended, so that of each delivery it can be said which of them may have
-//! come after it. One that was forgotten may have been decided for good, and counts. One that was taken back does not
-//! count, once that is durable.
+//! come after it. One that was forgotten may have been decided for good, and counts. One that was taken back hides its
+//! messages until its reply is due, and does not count once that it was taken back is durable.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +26,8 @@ pub struct Unseen {
     ghosts: Vec<Ghost>,
     /// Those that have been taken back for good.
     undone: BTreeSet<u64>,
+    /// The latest turn by which the reply of one was certainly due.
+    last_due: u64,
 }
 
 impl Unseen {
@@ -40,6 +42,11 @@ impl Unseen {
         self.all.saturating_sub(first) - undone
     }
 
+    /// Whether those that are taken back were so before this turn, all of them.
+    pub fn settled_before(&self, turn: u64) -> bool {
+        self.last_due < turn && self.ghosts.iter().all(|ghost| ghost.due.is_some())
+    }
+
     /// Whether a crash may have one happen that was taken back.
     pub fn has_ghosts(&self) -> bool {
         !self.ghosts.is_empty()
@@ -50,28 +57,32 @@ impl Unseen {
         self.all += 1;
     }
 
-    /// One ended in this turn that was taken back, if before `until`.
-    pub fn taken_back(&mut self, turn: u64, until: u64) {
-        self.ghosts.push(Ghost { number: self.all, turn, until, due: None });
+    /// One ended in this turn and is taken back, if that is before `until`. It is so already if its reply was due.
+    pub fn taken_back(&mut self, turn: u64, until: u64, was_due: bool) {
+        self.ghosts.push(Ghost { number: self.all, turn, until, due: was_due.then_some(turn) });
         self.all += 1;
+        if was_due {
+            self.last_due = self.last_due.max(turn);
+        }
     }
 
-    /// What was decided up to the turn `durable` is durable in this one. A receive is taken back when its reply is due,
-    /// which is when what it rests on is durable; what is decided after that becomes durable later.
-    pub fn learn_durable(&mut self, durable: u64, turn: u64, now: u64) {
-        self.ghosts.retain_mut(|ghost| match ghost.due {
-            Some(due) if due <= durable => {
-                let in_time = now < ghost.until;
-                if in_time {
-                    self.undone.insert(ghost.number);
-                }
-                !in_time
+    /// A request that began after the turn `before` is answered in this one. A receive given up before it rests on
+    /// nothing that this one does not: its own reply is due by now.
+    pub fn learn_due(&mut self, before: u64, turn: u64) {
+        for ghost in self.ghosts.iter_mut().filter(|ghost| ghost.due.is_none() && ghost.turn <= before) {
+            ghost.due = Some(turn);
+            self.last_due = self.last_due.max(turn);
+        }
+    }
+
+    /// What was decided up to the turn `durable` is durable. A receive is taken back when its reply is due.
+    pub fn learn_durable(&mut self, durable: u64, now: u64) {
+        self.ghosts.retain(|ghost| {
+            let for_good = ghost.due.is_some_and(|due| due <= durable) && now < ghost.until;
+            if for_good {
+                self.undone.insert(ghost.number);
             }
-            Some(_) => true,
-            None => {
-                ghost.due = (ghost.turn <= durable).then_some(turn);
-                true
-            }
+            !for_good
         });
     }
 

@@ -7,6 +7,12 @@ fn glance() -> Call {
     Call::Receive { queue: 0, most: 10, timeout: Some(0), wait: 0, attempt: None }
 }
 
+/// A receive of 30 seconds whose client hangs up.
+fn given_up(it: &mut History) {
+    let unseen = it.begin(Call::Receive { queue: 0, most: 10, timeout: Some(30), wait: 0, attempt: None });
+    it.model.hung_up(unseen);
+}
+
 /// A receive is answered, decided before the one that is given up while it is out.
 fn overtaken(it: &mut History, at: MessageAt) {
     let first = it.begin(glance());
@@ -44,9 +50,7 @@ fn a_receive_that_was_taken_back_does_not_count_once_that_is_durable() {
     for answered in 0..3 {
         let mut it = fifo();
         let at = it.send(1, 1, 1);
-        let unseen =
-            it.begin(Call::Receive { queue: 0, most: 10, timeout: Some(30), wait: 0, attempt: None });
-        it.model.hung_up(unseen);
+        given_up(&mut it);
         for other in 0..answered {
             it.send(2, 2 + other, 2 + other);
         }
@@ -55,6 +59,42 @@ fn a_receive_that_was_taken_back_does_not_count_once_that_is_durable() {
             2 => refused(outcome, "its receive count is 2, not from 1 to 1"),
             _ => outcome.unwrap(),
         }
+    }
+}
+
+/// What it took is hidden until its reply is due. That it was shows in an answer to a request made later.
+#[test]
+fn a_receive_given_up_hides_its_messages_until_it_is_taken_back() {
+    for mut it in [standard(), fifo()] {
+        it.send(1, 1, 1);
+        given_up(&mut it);
+        it.pass(2);
+        let polls = [it.begin(glance()), it.begin(glance())];
+        for poll in polls {
+            it.reply(poll, Reply::ReceiveMessage { messages: Vec::new() }).unwrap();
+        }
+        refused(it.receive(&[]), "was there");
+    }
+}
+
+#[test]
+fn a_crash_forgets_that_a_receive_was_taken_back_until_that_is_durable() {
+    for answered in 0..3 {
+        let mut it = fifo();
+        it.send(1, 1, 1);
+        given_up(&mut it);
+        for other in 0..answered {
+            it.send(2, 2 + other, 2 + other);
+        }
+        it.crash();
+        it.pass(1_000);
+        let outcome = it.receive(&[]);
+        match answered {
+            2 => refused(outcome, "was there"),
+            _ => outcome.unwrap(),
+        }
+        it.pass(31_000);
+        refused(it.receive(&[]), "was there");
     }
 }
 
