@@ -110,6 +110,8 @@ pub struct World {
     moves: u64,
     /// The last step but one took a move further.
     is_moving: bool,
+    /// How long a search through all segments has taken at most in this life of the server, ms.
+    search_time: u64,
     /// The step in which the laws are checked next.
     next_check: u64,
     /// How many batches there had been at the last check; `None` before the first of a server's life.
@@ -150,6 +152,7 @@ impl World {
             was_wounded: false,
             moves: 0,
             is_moving: false,
+            search_time: 0,
             next_check: 0,
             checked: None,
             waiting: false,

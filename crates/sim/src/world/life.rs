@@ -85,7 +85,7 @@ impl World {
         self.node = Some(Node::open(store, opened.rows, config, Box::new(PlainSealer), now));
         self.idled = true;
         self.spinning = (self.now, 0);
-        self.model.slack = 0;
+        (self.model.slack, self.search_time) = (0, 0);
         self.allow_for_segments();
         // What recovery made of the rows is looked at at once.
         (self.next_check, self.checked, self.moves) = (0, None, 0);

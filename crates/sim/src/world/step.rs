@@ -1,6 +1,7 @@
 //! One event after another: time jumps to the next, clients act, the node steps, replies are judged.
 
 use auth::Principal;
+use engine::queue::offer::BODIES;
 use engine::reply::{ReceivedMessage, Reply};
 use engine::{Error, Request};
 use node::{Input, Output, RequestId};
@@ -34,6 +35,8 @@ const STEPS_PER_LOOK: u64 = 64;
 /// A search through all segments that takes longer, ms, can keep a flush from its end for as long as a request waits for
 /// room: it looks for what was deleted.
 const PATIENCE: u64 = 1_000;
+/// Blocks of a segment that are read to look for one message: its index, a leaf.
+const READS_PER_MESSAGE: u64 = 2;
 /// An idle store is told so after this long, us.
 const IDLE: u64 = 10_000;
 
@@ -192,20 +195,23 @@ impl World {
         self.model.excuses = Excuses {
             damage: (!self.calm || self.amid_damage) && (reads || self.was_wounded),
             full: !self.calm && faults.has(Fault::Full),
-            slow: !self.calm && (faults.has(Fault::Slow) || self.model.slack > PATIENCE),
+            slow: !self.calm && (faults.has(Fault::Slow) || self.search_time > PATIENCE),
         };
         if self.report.steps.is_multiple_of(STEPS_PER_LOOK) {
             self.allow_for_segments();
         }
     }
 
-    /// A queue that is not in memory is read from every segment, one block after the other.
+    /// A queue that is not in memory is read from every segment, one block after the other, and so are the contents of
+    /// returned messages, one message after the other.
     pub(super) fn allow_for_segments(&mut self) {
         let segments = self.node.as_ref().map_or(0, |node| node.store().segments());
         let slow = if self.options.faults.has(Fault::Slow) { 30_000 } else { 0 };
         let reads = 50 + READS_PER_SEGMENT * segments;
         let latency = self.options.disk.latency.1 + self.options.page_delay.1;
-        let slack = 100 + reads * latency / 1_000 + slow;
+        self.search_time = self.search_time.max(reads * latency / 1_000);
+        let contents = READS_PER_MESSAGE * BODIES as u64 * segments;
+        let slack = 100 + (reads + contents) * latency / 1_000 + slow;
         self.model.slack = self.model.slack.max(slack);
     }
 
