@@ -178,3 +178,32 @@ fn what_a_task_took_back_is_a_dead_letter_again_only_if_it_may_have_been_receive
         }
     }
 }
+
+#[test]
+fn a_dead_letter_queue_made_since_takes_nothing_of_an_attempt_that_is_repeated() {
+    for repeated in [true, false] {
+        let mut source = shape("a.fifo");
+        source.policy = Some(Policy { target: 1, most: 1 });
+        let mut it = history(vec![source, shape("dead.fifo")]);
+        let at = it.send(1, 1, 1);
+        it.call(Call::Remove { queue: 1 }, Reply::DeleteQueue).unwrap();
+        let receive = |attempt| Call::Receive { queue: 0, most: 1, timeout: Some(0), wait: 0, attempt };
+        let unseen = it.begin(receive(Some(1)));
+        it.pass(1);
+        let unseen_again = it.begin(receive(Some(2)));
+        let mut messages = vec![it.shown(at, 2)];
+        it.model.hung_up(unseen);
+        it.model.hung_up(unseen_again);
+        let reply = Reply::CreateQueue { queue: Default::default() };
+        it.call(Call::Create { queue: 1, shape: shape("dead.fifo") }, reply).unwrap();
+        let again = it.begin(receive(Some(2)));
+        if !repeated {
+            messages = vec![it.shown(at, 2)];
+        }
+        let outcome = it.reply(again, Reply::ReceiveMessage { messages });
+        match repeated {
+            true => outcome.unwrap(),
+            false => refused(outcome, "should have left after 1"),
+        }
+    }
+}
