@@ -454,6 +454,8 @@ impl Model {
         let message = &self.messages[at];
         let queue = &mut self.queues[message.home];
         queue.live.retain(|&other| other != at);
+        // Until it left, which only now is known, it held up its group.
+        queue.hidden_turn = queue.hidden_turn.max(self.turn);
         if let (Some(sequence), Some(group)) = (message.sequence, queue.groups.get_mut(&message.group)) {
             group.remove(&sequence);
         }

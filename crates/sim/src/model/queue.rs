@@ -103,7 +103,7 @@ pub struct Queue {
     pub ghosts_until: u64,
     /// Messages may be hidden until then by receives nobody saw, ms.
     pub hidden_until: u64,
-    /// A receive was taken back as late as this turn.
+    /// A receive was taken back, or a message turned out to have left, as late as this turn.
     pub hidden_turn: u64,
     /// What was done to it up to this turn is durable.
     pub durable_turn: u64,

@@ -207,3 +207,33 @@ fn a_dead_letter_queue_made_since_takes_nothing_of_an_attempt_that_is_repeated()
         }
     }
 }
+
+#[test]
+fn a_message_that_left_unseen_held_up_its_group_until_then() {
+    for out in [true, false] {
+        let mut source = shape("a.fifo");
+        source.policy = Some(Policy { target: 1, most: 1 });
+        let mut it = history(vec![source, shape("dead.fifo")]);
+        let (first, second) = (it.send(1, 1, 1), it.send(1, 2, 2));
+        let receive = || Call::Receive { queue: 0, most: 1, timeout: Some(30), wait: 20, attempt: None };
+        let id = it.begin(Call::Receive { queue: 0, most: 1, timeout: Some(10), wait: 0, attempt: None });
+        let messages = vec![it.shown(first, 1)];
+        it.reply(id, Reply::ReceiveMessage { messages }).unwrap();
+        let mut waiting = 0;
+        if out {
+            waiting = it.begin(receive());
+        }
+        it.pass(11_000);
+        receive_from(&mut it, 1, first, 2).unwrap();
+        if !out {
+            waiting = it.begin(receive());
+            it.pass(5_000);
+        }
+        let messages = vec![it.shown(second, 1)];
+        let outcome = it.reply(waiting, Reply::ReceiveMessage { messages });
+        match out {
+            true => outcome.unwrap(),
+            false => refused(outcome, "a lost wake-up"),
+        }
+    }
+}
