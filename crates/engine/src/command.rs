@@ -57,6 +57,7 @@ pub struct Caller {
 
 /// A request to a slot.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be one allocation a request")]
 pub enum Command {
     /// Anything but a send, about this queue (or for move tasks, about the queue its ARN or handle names).
     Client {
@@ -134,16 +135,6 @@ pub enum Internal {
         /// Which.
         keys: Vec<MessageKey>,
     },
-    /// After a start: does `source` still hold these messages that arrived at `target`? If not, they may be
-    /// forgotten there.
-    Settle {
-        /// The queue they came from.
-        source: QueueId,
-        /// The queue that remembers their arrival.
-        target: QueueId,
-        /// What they were.
-        keys: Vec<MessageKey>,
-    },
     /// The source has deleted these: their arrival need not be remembered.
     Forget {
         /// The queue they came to.
@@ -163,9 +154,7 @@ impl Internal {
             Internal::Install(row) => Some(row.id),
             Internal::Remove(queue) => Some(*queue),
             Internal::Arrive { target, .. } | Internal::Forget { target, .. } => Some(*target),
-            Internal::Depart { source, .. }
-            | Internal::Withdraw { source, .. }
-            | Internal::Settle { source, .. } => Some(*source),
+            Internal::Depart { source, .. } | Internal::Withdraw { source, .. } => Some(*source),
             Internal::Undo(undo) => undo.first().map(|one| one.key.queue),
         }
     }

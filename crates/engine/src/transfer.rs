@@ -76,22 +76,21 @@ pub fn arrive(queue: &mut Queue, turn: &mut Turn, messages: &[Moved]) -> Decisio
     settled(queue.last_lsn, [depart].into_iter().chain(withdraw).collect())
 }
 
-/// Messages that moved in and that their sources have not deleted yet, by source.
-pub fn arrived_from(queue: &Queue) -> BTreeMap<QueueId, Vec<MessageKey>> {
+/// Sources delete what has arrived here and is remembered: asked for once more after a start, and before a removal.
+pub fn departs(queue: &Queue) -> Vec<Internal> {
     let mut sources: BTreeMap<QueueId, Vec<MessageKey>> = BTreeMap::new();
     for arrived in queue.arrived.keys() {
         sources.entry(arrived.source.queue).or_default().push(arrived.source);
     }
-    sources
+    let target = queue.id();
+    sources.into_iter().map(|(source, keys)| Internal::Depart { source, target, keys }).collect()
 }
 
-/// What comes before a removal: sources delete what has arrived here. Otherwise they would find the queue gone and
-/// offer again what was received from it. The last [`forget`] has the removal go on.
+/// What comes before a removal: sources would find the queue gone and offer again what was received from it. The last
+/// [`forget`] has the removal go on.
 pub fn before_removal(queue: &mut Queue) -> Vec<Internal> {
     queue.removing = true;
-    let target = queue.id();
-    let departs = arrived_from(queue).into_iter();
-    departs.map(|(source, keys)| Internal::Depart { source, target, keys }).collect()
+    departs(queue)
 }
 
 fn take_in(queue: &mut Queue, turn: &mut Turn, arrived: ArrivedKey, moved: &Moved) {
@@ -172,14 +171,6 @@ pub fn withdraw(queue: &mut Queue, turn: &mut Turn, keys: &[MessageKey]) -> Deci
     }
     start_message_move_task::go_on(queue, turn.now);
     settled(queue.last_lsn, Vec::new())
-}
-
-/// Which of these does the source still hold? The rest may be forgotten at `target`.
-pub fn settle(queue: Option<&Queue>, target: QueueId, keys: &[MessageKey]) -> Decision {
-    let held = |key: &MessageKey| queue.is_some_and(|queue| is_leaving(queue, key));
-    let keys: Vec<_> = keys.iter().filter(|key| !held(key)).copied().collect();
-    let rests = queue.map_or(0, |queue| queue.last_lsn);
-    settled(rests, if keys.is_empty() { Vec::new() } else { vec![Internal::Forget { target, keys }] })
 }
 
 /// The source has deleted these: their arrival need not be remembered.

@@ -39,16 +39,16 @@ impl Slot {
             queue.next_expiry = now;
         }
         for id in self.queues.keys().copied().collect::<Vec<_>>() {
-            self.ask_sources(id);
+            self.tell_sources(id);
             self.settle(id);
         }
     }
 
-    /// Each message that has arrived here asks its source whether that still holds it.
-    fn ask_sources(&mut self, target: QueueId) {
-        for (source, keys) in transfer::arrived_from(&self.queues[&target]) {
-            self.counts.add(Count::Settled);
-            self.sends.push(Wish::Send { rests: 0, internal: Internal::Settle { source, target, keys } });
+    /// Sources delete what had arrived here before the start: they may be removed before it leaves them once more.
+    fn tell_sources(&mut self, target: QueueId) {
+        for internal in transfer::departs(&self.queues[&target]) {
+            self.counts.add(Count::ToldAtStart);
+            self.sends.push(Wish::Send { rests: 0, internal });
         }
     }
 
@@ -158,7 +158,6 @@ fn transfer(queue: &mut Queue, turn: &mut Turn, internal: &Internal) -> Decision
         Internal::Arrive { messages, .. } => transfer::arrive(queue, turn, messages),
         Internal::Depart { target, keys, .. } => transfer::depart(queue, turn, *target, keys),
         Internal::Withdraw { keys, .. } => transfer::withdraw(queue, turn, keys),
-        Internal::Settle { target, keys, .. } => transfer::settle(Some(queue), *target, keys),
         Internal::Forget { keys, .. } => transfer::forget(queue, turn, keys),
         Internal::Undo(undo) => take_back(queue, turn, undo),
         Internal::Tick | Internal::Install(_) | Internal::Remove(_) => settled(0, Vec::new()),
@@ -181,7 +180,6 @@ fn without_queue(internal: &Internal, removed: crate::Lsn) -> Decision {
         Internal::Depart { target, keys, .. } => {
             vec![Internal::Forget { target: *target, keys: keys.clone() }]
         }
-        Internal::Settle { target, keys, .. } => return transfer::settle(None, *target, keys),
         _ => Vec::new(),
     };
     settled(removed, then)

@@ -183,6 +183,26 @@ fn what_was_received_from_a_target_does_not_come_back_when_the_target_is_removed
 }
 
 #[test]
+fn an_arrival_is_forgotten_though_its_source_is_removed_just_after_a_start() {
+    for kind in ["", ".fifo"] {
+        let (mut w, q, dead) = with_dead(kind, 1);
+        send(&mut w, &q, "m");
+        w.one_of(&q);
+        w.hold.sends = true;
+        assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+        assert!(w.deliver_sends(), "it arrives");
+        // The source is removed before its message is read, to leave once more.
+        w.hold = Hold { pages: true, ..Hold::default() };
+        w.crash();
+        w.delete_queue(&q);
+        w.hold = Hold::default();
+        w.settle();
+        assert!(!w.slot.rows().any(|row| matches!(row.key(), RowKey::Arrived(_))), "{kind}: forgotten");
+        w.assert_holds(&dead, &["m"]);
+    }
+}
+
+#[test]
 fn a_delete_of_a_leaving_message_succeeds_and_removes_nothing() {
     let (mut w, q, dead) = with_dead("", 1);
     send(&mut w, &q, "m");

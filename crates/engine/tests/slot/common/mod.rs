@@ -218,9 +218,6 @@ impl World {
 
     /// A crash: what was not durable is gone, then a start.
     pub fn crash(&mut self) {
-        if std::env::var("SLUICE_BODY").is_ok() {
-            eprintln!("CRASH at {}", self.store.durable);
-        }
         self.store.crash();
         self.start();
     }
