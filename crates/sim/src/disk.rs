@@ -142,10 +142,11 @@ impl SimDisk {
         platter.flights.iter_mut().for_each(|flight| flight.due = flight.due.min(soon));
     }
 
-    /// Reads do not fail any more.
-    pub fn mend_reads(&self) {
+    /// What an opening does, reading and syncing, does not fail any more.
+    pub fn mend(&self) {
         let faults = &mut self.platter().options.faults;
-        [Fault::ReadError, Fault::ReadRot, Fault::Rot].into_iter().for_each(|fault| faults.remove(fault));
+        let failures = [Fault::ReadError, Fault::ReadRot, Fault::Rot, Fault::SyncError];
+        failures.into_iter().for_each(|fault| faults.remove(fault));
     }
 
     /// Leaves room for `more` bytes beyond what is used now, or for anything again.

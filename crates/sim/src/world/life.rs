@@ -18,7 +18,7 @@ use crate::rng::Rng;
 /// A crash once in so many steps that took a move further.
 const MOVES_PER_CRASH: u64 = 15;
 
-/// Attempts to open before read faults are switched off.
+/// Attempts to open before the disk is mended.
 const PATIENCE: u32 = 5;
 
 /// The steps of moves.
@@ -105,7 +105,7 @@ impl World {
         // What was in the air when the opening failed is not waited for.
         self.disk.crash(Crash::Kill);
         if attempt == PATIENCE {
-            self.disk.mend_reads();
+            self.disk.mend();
         }
         if disk_full {
             self.disk.limit(None);
