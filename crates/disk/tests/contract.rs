@@ -86,6 +86,8 @@ fn replace_rename_and_remove_do_what_they_say() {
     both(|path, direct| {
         let manifest = FileName { kind: FileKind::Manifest, number: 0 };
         let later = FileName { kind: FileKind::Journal, number: 9 };
+        // Removed in several steps.
+        let size = (3 << 20) + 4096;
         let mut disk = open(path, direct);
         for text in ["first", "the second, longer", "3rd"] {
             let data = text.as_bytes().to_vec();
@@ -93,9 +95,9 @@ fn replace_rename_and_remove_do_what_they_say() {
             let read = Op::Read { file: manifest, offset: 0, length: 4096 };
             assert_eq!(run(&mut disk, read), Ok(Output::Bytes(data)));
         }
-        assert_eq!(run(&mut disk, Op::Create { file: JOURNAL, size: 8192 }), Ok(Output::Done));
+        assert_eq!(run(&mut disk, Op::Create { file: JOURNAL, size }), Ok(Output::Done));
         assert_eq!(run(&mut disk, Op::Rename { from: JOURNAL, to: later }), Ok(Output::Done));
-        assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![(later, 8192), (manifest, 3)])));
+        assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![(later, size), (manifest, 3)])));
         let read = Op::Read { file: JOURNAL, offset: 0, length: 4096 };
         assert_eq!(run(&mut disk, read), Err(Failure::NotFound));
         assert_eq!(run(&mut disk, Op::Remove { file: later }), Ok(Output::Done));

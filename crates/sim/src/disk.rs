@@ -509,9 +509,14 @@ impl Platter {
                 // A rename of what is not there would have failed: nothing happens here either.
                 let _ = self.rename(from, to);
             }
-            Op::Remove { file } if happened => {
+            Op::Remove { file } => {
                 self.wounds.forget(file);
-                self.files.remove(&file);
+                let removed = self.files.remove(&file).map(|file| file.data);
+                if let Some(mut left) = removed.filter(|_| !happened) {
+                    let sectors = self.rng.between(0, left.len() as u64 / SECTOR as u64);
+                    left.truncate(sectors as usize * SECTOR);
+                    self.files.insert(file, File::synced(left));
+                }
             }
             _ => {}
         }

@@ -74,7 +74,7 @@ pub enum Op {
     Replace { file: FileName, data: Vec<u8> },
     /// Renames durably; used to recycle journal files.
     Rename { from: FileName, to: FileName },
-    /// Removes durably.
+    /// Removes durably. Of what a crash meets half removed, a beginning may be left.
     Remove { file: FileName },
     /// Every file with its length.
     List,
