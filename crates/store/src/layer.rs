@@ -1,13 +1,13 @@
 //! What happened to messages between two flushes: those put and still there, and what is gone of those
 //! flushed before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
 
 use engine::rows::Cut;
 use engine::{MessageKey, QueueId};
 
 use crate::rows::{first_of, last_of};
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Place, Table};
 
 /// What a deletion of a flushed message takes in memory, bytes, about.
 pub const GONE_BYTES: usize = 48;
@@ -129,14 +129,27 @@ impl Layer {
         }
     }
 
-    /// Gives back memory a little at a time; whether there is more.
-    pub fn shrink(&mut self, entries: usize) -> bool {
-        for _ in 0..entries {
-            if !self.table.pop() && self.gone.pop_first().is_none() {
-                return false;
-            }
-        }
-        true
+    /// What is left to be freed of one that nobody needs any more.
+    pub fn into_remains(self) -> Remains {
+        let (messages, lanes) = self.table.into_rows();
+        Remains { messages, lanes, gone: self.gone.into_iter() }
+    }
+}
+
+/// The memory of a layer, which is given back a little at a time.
+#[derive(Debug)]
+pub struct Remains {
+    messages: btree_map::IntoIter<MessageKey, Entry>,
+    lanes: btree_set::IntoIter<Place>,
+    gone: btree_set::IntoIter<MessageKey>,
+}
+
+impl Remains {
+    /// Frees this many messages or so; whether there is more.
+    pub fn free(&mut self, entries: usize) -> bool {
+        let (messages, lanes, gone) = (&mut self.messages, &mut self.lanes, &mut self.gone);
+        let last = [messages.take(entries).count(), lanes.take(entries).count(), gone.take(entries).count()];
+        last.into_iter().any(|freed| freed == entries)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
 use std::ops::Bound;
 
 use engine::rows::{Blob, Cut, MessageRow};
@@ -24,11 +24,14 @@ pub struct Entry {
     pub blob: Blob,
 }
 
+/// A message of a lane.
+pub type Place = (QueueId, Lane, u64);
+
 /// Messages by key, and lanes by sequence.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     messages: BTreeMap<MessageKey, Entry>,
-    lanes: BTreeSet<(QueueId, Lane, u64)>,
+    lanes: BTreeSet<Place>,
     bytes: usize,
 }
 
@@ -69,10 +72,9 @@ impl Table {
         }
     }
 
-    /// Removes any message; whether there was one.
-    pub fn pop(&mut self) -> bool {
-        let Some(key) = self.messages.first_key_value().map(|(key, _)| *key) else { return false };
-        self.remove(&key)
+    /// What it holds.
+    pub fn into_rows(self) -> (btree_map::IntoIter<MessageKey, Entry>, btree_set::IntoIter<Place>) {
+        (self.messages.into_iter(), self.lanes.into_iter())
     }
 
     /// Removes what a cut takes, but for `spared`, which are in key order.

@@ -17,6 +17,8 @@ pub struct Content {
     pub files: BTreeMap<FileName, Vec<u8>>,
     /// Operations performed so far.
     pub done: u64,
+    /// Files made with zeros so far.
+    pub created: u64,
     /// The disk stops performing after this many.
     pub stop_after: Option<u64>,
     /// Bytes free; `None` for plenty.
@@ -228,6 +230,7 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
         Op::Create { file, size } => {
             content.need(size)?;
             content.files.insert(file, vec![0; size as usize]);
+            content.created += 1;
         }
         Op::Write { file, offset, data, .. } => {
             assert!(

@@ -409,11 +409,12 @@ impl<D: Disk> LogStore<D> {
     /// Takes a completion that concerns no load.
     pub(super) fn take_background(&mut self, ticket: Ticket, result: Result<Output, Failure>) {
         if let Some((_, file)) = self.creating.take_if(|(creating, _)| *creating == ticket) {
-            return match result {
-                Ok(_) => self.journal.add_spare(file),
+            return match (result, file) {
+                (_, None) => self.ask_free_if_short(),
+                (Ok(_), Some(file)) => self.journal.add_spare(file),
                 // A full disk is not a failed one: the file is tried again when space is found.
-                Err(Failure::Full) => self.lacks_file = true,
-                Err(failure) => self.fail(&file.name().to_string(), &failure),
+                (Err(Failure::Full), _) => self.lacks_file = true,
+                (Err(failure), Some(file)) => self.fail(&file.name().to_string(), &failure),
             };
         }
         if self.asking_free.take_if(|asking| *asking == ticket).is_some() {

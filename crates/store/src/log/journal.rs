@@ -220,6 +220,11 @@ impl Journal {
         self.spares.push_back(file);
     }
 
+    /// The last file ready for use, which is so no longer.
+    pub fn give_up_spare(&mut self) -> Option<File> {
+        self.spares.pop_back()
+    }
+
     /// The files before `from`, which no recovery needs any more.
     pub fn release(&mut self, from: &Position) -> Vec<File> {
         let count = self.full.iter().take_while(|file| file.number < from.file).count();

@@ -41,6 +41,7 @@ use engine::ids::Secret;
 use engine::{Ask, Batch, Lsn, Millis, Record, Row};
 
 use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
+use crate::layer::{Layer, Remains};
 use crate::{Event, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
 use background::{Commit, Counters, Frozen, Running};
 use blocks::{Blocks, Stop, Waiter};
@@ -130,13 +131,15 @@ pub struct LogStore<D> {
     events: VecDeque<Event>,
     job: Option<Running>,
     commit: Option<(Ticket, Commit)>,
-    creating: Option<(Ticket, File)>,
+    /// The journal file that is being made; none while one is being removed.
+    creating: Option<(Ticket, Option<File>)>,
     /// Journal files no longer needed.
     retired: VecDeque<File>,
     /// Segments no longer named, whose file stays while a load reads it.
     doomed: Vec<Arc<FileName>>,
     /// Layers whose memory is given back little by little.
-    buried: Vec<Arc<crate::layer::Layer>>,
+    buried: Vec<Arc<Layer>>,
+    remains: Option<Remains>,
     free: Option<u64>,
     asking_free: Option<Ticket>,
     /// Files on their way out: each may make room.
@@ -242,6 +245,7 @@ impl<D: Disk> LogStore<D> {
             retired: VecDeque::new(),
             doomed: Vec::new(),
             buried: Vec::new(),
+            remains: None,
             free: None,
             asking_free: None,
             removing: BTreeSet::new(),

@@ -80,11 +80,8 @@ impl State {
     /// Applies a record.
     pub fn apply(&mut self, record: Record, spared: &[MessageKey], lsn: Lsn) {
         match record {
-            Record::Put(row) => {
-                if let Some(Row::Message(key, row, blob)) = self.small.put(row) {
-                    self.active.put(key, Entry { lsn, row, blob });
-                }
-            }
+            Record::Put(Row::Message(key, row, blob)) => self.active.put(key, Entry { lsn, row, blob }),
+            Record::Put(row) => drop(self.small.put(row)),
             Record::Delete(key) => {
                 self.small.delete(&key);
                 if let RowKey::Message(key) = key {

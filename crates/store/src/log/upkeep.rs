@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::Stats;
 use crate::disk::{Disk, FileName, Op};
 
+use crate::layer::Layer;
+
 use super::LogStore;
 use super::job::Kind;
 use super::journal::{File, Position};
@@ -14,10 +16,8 @@ use super::segment::{Segment, Span};
 const PACE: i64 = 4;
 /// Bytes a job may be ahead of that.
 const AHEAD: i64 = 4 << 20;
-/// Journal files kept ready.
-const SPARES: usize = 2;
-/// Entries of a layer freed at once.
-const FREED: usize = 2_000;
+/// Messages of a layer freed at once.
+const FREED: usize = 500;
 
 impl<D: Disk> LogStore<D> {
     /// Whether flushes lag so far behind that appends must wait for them.
@@ -124,26 +124,38 @@ impl<D: Disk> LogStore<D> {
         self.short.values_mut().for_each(|had| *had = 0);
     }
 
+    /// Journal files kept ready: as many as a checkpoint frees at once, since making one means writing it twice. Where
+    /// space is short they are in the way.
+    fn spares_kept(&self) -> usize {
+        let freed = self.options.recovery_bytes / self.options.journal_file + 1;
+        if self.lacks_reserve() { 1 } else { freed as usize }
+    }
+
     /// Keeps journal files ready: those no longer needed, else new ones.
     pub(super) fn keep_spares(&mut self) {
         if self.creating.is_some() {
             return;
         }
-        let kept = if self.lacks_reserve() { 1 } else { SPARES };
-        if let Some(file) = self.retired.pop_front() {
+        let (spares, kept) = (self.journal.spares(), self.spares_kept());
+        if spares > kept
+            && let Some(file) = self.journal.give_up_spare()
+        {
+            // Its number is the next one's: nothing is made until it is gone.
+            self.creating = Some((self.disk.submit(Op::Remove { file: file.name() }), None));
+        } else if let Some(file) = self.retired.pop_front() {
             let fits = file.size == self.options.journal_file && file.size >= self.journal.wanted_size();
-            if fits && self.journal.spares() < kept {
+            if fits && spares < kept {
                 let to = File { number: self.journal.next_file_number(), size: file.size };
                 let ticket = self.disk.submit(Op::Rename { from: file.name(), to: to.name() });
-                self.creating = Some((ticket, to));
+                self.creating = Some((ticket, Some(to)));
             } else {
                 self.remove(file.name());
             }
-        } else if self.journal.spares() == 0 && !self.lacks_file {
+        } else if spares == 0 && !self.lacks_file {
             let size = self.options.journal_file.max(self.journal.wanted_size());
             let file = File { number: self.journal.next_file_number(), size };
             let ticket = self.disk.submit(Op::Create { file: file.name(), size });
-            self.creating = Some((ticket, file));
+            self.creating = Some((ticket, Some(file)));
         }
     }
 
@@ -172,12 +184,11 @@ impl<D: Disk> LogStore<D> {
 
     /// Freeing a whole layer at once would be seen in the latency of sends.
     pub(super) fn give_back_memory(&mut self) {
-        let Some(layer) = self.buried.last_mut() else { return };
-        if let Some(layer) = Arc::get_mut(layer)
-            && !layer.shrink(FREED)
-        {
-            self.buried.pop();
+        if self.remains.as_mut().is_some_and(|remains| remains.free(FREED)) {
+            return;
         }
+        let unread = self.buried.pop_if(|layer| Arc::strong_count(layer) == 1);
+        self.remains = unread.and_then(Arc::into_inner).map(Layer::into_remains);
     }
 
     pub(super) fn statistics(&self) -> Stats {

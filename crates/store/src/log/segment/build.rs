@@ -96,8 +96,11 @@ impl Builder {
     /// The next whole blocks of the file and where they go.
     pub fn take(&mut self) -> (u64, Vec<u8>) {
         let whole = self.out.len() / self.block * self.block;
-        let rest = self.out.split_off(whole);
-        let bytes = std::mem::replace(&mut self.out, rest);
+        // The next stretch is about as long: growing to that would copy it once more.
+        let mut rest = Vec::with_capacity(self.out.len());
+        rest.extend_from_slice(&self.out[whole..]);
+        let mut bytes = std::mem::replace(&mut self.out, rest);
+        bytes.truncate(whole);
         let offset = self.taken;
         self.taken += whole as u64;
         (offset, bytes)

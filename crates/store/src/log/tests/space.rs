@@ -106,6 +106,36 @@ fn a_drained_store_gives_back_journal_files() {
     }
 }
 
+/// Making a journal file means writing it twice. The most that a checkpoint frees is kept for use, until space is short.
+#[test]
+fn journal_files_are_used_again() {
+    let options = scaled().0;
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).unwrap().store;
+    let content = store.disk.content.clone();
+    for sequence in 0..1_000 {
+        append_all(&mut store, vec![message(sequence)]);
+    }
+    let made = content.borrow().created;
+    for sequence in 1_000..4_000 {
+        append_all(&mut store, vec![message(sequence), delete(sequence - 500)]);
+    }
+    assert_eq!(content.borrow().created, made, "{:?}", store.stats());
+    content.borrow_mut().free = Some(options.reserve - 1);
+    for sequence in 3_500..3_600 {
+        append_all(&mut store, vec![delete(sequence)]);
+    }
+    assert!(store.room().sends_refused && store.journal.spares() == 1, "{}", store.journal.spares());
+    let current = journal::file_name(store.journal.position().file);
+    let is_spare = |name: &&FileName| name.kind == FileKind::Journal && **name > current;
+    assert_eq!(content.borrow().files.keys().filter(is_spare).count(), 1, "the others are gone");
+    content.borrow_mut().free = None;
+    store.look_for_space();
+    for sequence in 4_000..4_500 {
+        append_all(&mut store, vec![message(sequence)]);
+    }
+    assert!(!store.room().sends_refused);
+}
+
 /// Somebody else takes the last byte, so that there is no next journal file, and gives it back.
 #[test]
 fn space_that_others_free_is_found() {
