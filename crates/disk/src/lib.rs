@@ -1,8 +1,8 @@
 //! The real disk: a directory of a real file system behind [`store::disk::Disk`].
 //!
-//! Three threads do the work, and an idle one costs nothing: one writes the journal, so that its groups
-//! never queue behind anything else, and two do the rest. A thread is woken only when it sleeps; a busy one
-//! takes the next operation by itself.
+//! Four threads do the work, and an idle one costs nothing: one writes the journal, so that its groups
+//! never queue behind anything else, one removes files, which takes its time, and two do the rest. A thread is
+//! woken only when it sleeps; a busy one takes the next operation by itself.
 //!
 //! Durable writes use O_DIRECT and O_DSYNC where the file system allows, one system call for data and
 //! barrier together, and otherwise `write` and `fdatasync`.
@@ -28,7 +28,7 @@ use crate::files::Files;
 use crate::perform::Performer;
 use crate::queue::{Completions, Queue};
 
-/// Threads for everything but the journal.
+/// Threads for everything but the journal and removals.
 const POOL: usize = 2;
 /// Held by flock while a process uses the directory.
 const LOCK: &str = "lock";
@@ -84,6 +84,7 @@ impl std::error::Error for OpenError {}
 #[derive(Debug)]
 pub struct LocalDisk {
     journal: Arc<Queue>,
+    removals: Arc<Queue>,
     others: Arc<Queue>,
     completions: Arc<Completions>,
     threads: Vec<JoinHandle<()>>,
@@ -101,9 +102,10 @@ impl LocalDisk {
         let files = Arc::new(Files::open(directory, options.direct).map_err(failed)?);
         let direct = files.is_direct();
         let completions = Arc::new(Completions::new(options.waker));
-        let (journal, others) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
+        let [journal, removals, others] = std::array::from_fn(|_| Arc::new(Queue::default()));
         let mut disk = LocalDisk {
             journal: journal.clone(),
+            removals: removals.clone(),
             others: others.clone(),
             completions,
             threads: Vec::new(),
@@ -112,6 +114,7 @@ impl LocalDisk {
             _lock: lock,
         };
         disk.spawn("sluice-journal", &journal, &files).map_err(failed)?;
+        disk.spawn("sluice-remove", &removals, &files).map_err(failed)?;
         for _ in 0..POOL {
             disk.spawn("sluice-disk", &others, &files).map_err(failed)?;
         }
@@ -144,7 +147,11 @@ impl Disk for LocalDisk {
     fn submit(&mut self, op: Op) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
-        let queue = if is_journal_write(&op) { &self.journal } else { &self.others };
+        let queue = match op {
+            Op::Remove { .. } => &self.removals,
+            _ if is_journal_write(&op) => &self.journal,
+            _ => &self.others,
+        };
         queue.put(ticket, op);
         ticket
     }
@@ -160,8 +167,7 @@ impl Disk for LocalDisk {
 
 impl Drop for LocalDisk {
     fn drop(&mut self) {
-        self.journal.close();
-        self.others.close();
+        [&self.journal, &self.removals, &self.others].into_iter().for_each(|queue| queue.close());
         for thread in self.threads.drain(..) {
             // The waker runs on these threads; should it hold the last reference, a thread cannot join itself.
             if thread.thread().id() != thread::current().id() {

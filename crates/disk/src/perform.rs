@@ -38,8 +38,7 @@ impl Performer {
     pub fn perform(&mut self, op: Op) -> Result<Output, Failure> {
         let result = match op {
             Op::Create { file, size } => self.create(file, size),
-            Op::Write { file, offset, data, sync: true } => self.write_durably(file, offset, &data),
-            Op::Write { file, offset, data, sync: false } => self.write(file, offset, &data),
+            Op::Write { file, offset, data, sync } => self.write(file, offset, &data, sync),
             Op::Sync { file } => self.buffered(file).and_then(|file| file.sync_data()).map(done),
             Op::Read { file, offset, length } => self.read(file, offset, length),
             Op::Replace { file, data } => self.replace(file, &data),
@@ -80,19 +79,15 @@ impl Performer {
         handle.sync_all()
     }
 
-    fn write(&self, file: FileName, offset: u64, data: &[u8]) -> io::Result<Output> {
-        let handle = self.files.handle_or_new(file, Way::Buffered)?;
-        handle.write_all_at(data, offset).map(done)
-    }
-
-    fn write_durably(&mut self, file: FileName, offset: u64, data: &[u8]) -> io::Result<Output> {
+    fn write(&mut self, file: FileName, offset: u64, data: &[u8], sync: bool) -> io::Result<Output> {
         let whole_blocks = offset.is_multiple_of(BLOCK as u64) && data.len().is_multiple_of(BLOCK);
         if !self.files.is_direct() || !whole_blocks {
             let handle = self.files.handle_or_new(file, Way::Buffered)?;
             handle.write_all_at(data, offset)?;
+            // Unsynced writes gather in the page cache, and their sync would hold up the journal's: each is synced.
             return handle.sync_data().map(done);
         }
-        let handle = self.files.handle_or_new(file, Way::Durable)?;
+        let handle = self.files.handle_or_new(file, if sync { Way::Durable } else { Way::Direct })?;
         let bounce = self.bounce_for(data.len().min(DURABLE_CHUNK));
         let mut at = offset;
         for chunk in data.chunks(DURABLE_CHUNK) {

@@ -13,9 +13,8 @@ use crate::rows::{SmallRows, first_of, last_of};
 use super::blocks::{Blocks, Stop};
 use super::journal::Position;
 
-/// Bytes written by one step, about. Each step's write is durable by itself: one sync at the end of a large file
-/// would hold up the journal's writes (measured: p50 and p99 of sends fell by a fifth and more).
-pub const STEP: usize = 512 << 10;
+/// Bytes written by one step, about. Its file is synced once, at the end.
+pub const STEP: usize = 128 << 10;
 
 /// What a step looks at beside the job itself.
 pub struct View<'a> {

@@ -12,6 +12,9 @@ use super::journal::{File, Position, Resume, file_name};
 use super::manifest::Manifest;
 use super::open::{CutTail, Files, OpenError, READ, Report, end_of_content};
 
+/// Files behind the current one that are searched for later groups: those that reach into a third fill both.
+const FOLLOWING: usize = 2;
+
 /// Takes what the journal holds.
 pub(super) trait Replay {
     /// A batch, in order.
@@ -230,7 +233,7 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
         if let Some(header) = self.later_group(current, at.offset)? {
             return Err(self.damaged(at.offset, format!("group {} follows", header.number)));
         }
-        for index in 0..self.journal.len() {
+        for index in 0..self.journal.len().min(FOLLOWING) {
             let file = self.journal[index];
             if let Some(header) = self.later_group(file, 0)? {
                 let what = format!("group {} follows in {}", header.number, file.name());

@@ -143,6 +143,7 @@ impl Checkpoint {
     fn write(&mut self, writer: &mut Writer, last: bool) {
         let (offset, data) = writer.close(last);
         let file = file_name(writer.file.number);
-        self.ready.push_back(Op::Write { file, offset, data, sync: true });
+        self.ready.push_back(Op::Write { file, offset, data, sync: false });
+        self.ready.extend(last.then_some(Op::Sync { file }));
     }
 }

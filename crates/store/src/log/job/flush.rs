@@ -64,6 +64,7 @@ pub struct Changed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Write,
+    Sync,
     Resolve,
     Bitmaps,
     Wait,
@@ -119,6 +120,11 @@ impl Flush {
     pub(super) fn step(&mut self, view: View<'_>) -> Result<Next, Stop> {
         match self.stage {
             Stage::Write => Ok(self.write()),
+            Stage::Sync => {
+                self.stage = Stage::Resolve;
+                let written = self.written.as_ref().expect("it was written");
+                Ok(Next::Io(Op::Sync { file: file_name(written.number) }))
+            }
             Stage::Resolve => self.resolve(view.blocks),
             Stage::Bitmaps => Ok(self.write_bitmap()),
             Stage::Wait => {
@@ -138,15 +144,15 @@ impl Flush {
             if builder.waiting() >= STEP {
                 let (offset, data) = builder.take();
                 let file = file_name(self.next_file - 1);
-                return Next::Io(Op::Write { file, offset, data, sync: true });
+                return Next::Io(Op::Write { file, offset, data, sync: false });
             }
         }
         let builder = self.builder.take().expect("there is one in this stage");
         let finished = builder.finish((self.first, self.upto));
         let file = file_name(finished.meta.number);
         self.written = Some(finished.meta);
-        self.stage = Stage::Resolve;
-        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: true })
+        self.stage = Stage::Sync;
+        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
     }
 
     fn resolve(&mut self, blocks: &mut Blocks) -> Result<Next, Stop> {

@@ -33,6 +33,7 @@ pub struct Merge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Copy,
+    Sync,
     Done,
 }
 
@@ -81,6 +82,10 @@ impl Merge {
         }
         match self.stage {
             Stage::Copy => self.copy(view.blocks, view.block),
+            Stage::Sync => {
+                self.stage = Stage::Done;
+                Ok(Next::Io(Op::Sync { file: file_name(self.number) }))
+            }
             Stage::Done => Ok(Next::Done),
         }
     }
@@ -126,7 +131,7 @@ impl Merge {
         if builder.waiting() >= STEP {
             let (offset, data) = builder.take();
             self.builder = Some(builder);
-            return Ok(Next::Io(Op::Write { file: file_name(self.number), offset, data, sync: true }));
+            return Ok(Next::Io(Op::Write { file: file_name(self.number), offset, data, sync: false }));
         }
         if self.inputs.iter().all(|input| input.ended && input.ready.is_empty()) {
             return Ok(self.finish(builder));
@@ -136,16 +141,17 @@ impl Merge {
     }
 
     fn finish(&mut self, builder: Builder) -> Next {
-        self.stage = Stage::Done;
         if builder.count() == 0 {
+            self.stage = Stage::Done;
             return Next::Again;
         }
+        self.stage = Stage::Sync;
         let lsns = self.segments.iter().map(|segment| segment.meta.lsns);
         let first = lsns.clone().map(|(first, _)| first).min().unwrap_or(0);
         let finished = builder.finish((first, lsns.map(|(_, last)| last).max().unwrap_or(0)));
         self.written = Some(finished.meta);
         let file = file_name(self.number);
-        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: true })
+        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
     }
 }
 
