@@ -55,6 +55,8 @@ pub struct Layer {
     /// Messages put and still there.
     pub table: Table,
     gone: BTreeSet<MessageKey>,
+    /// None of `gone` lies behind this one: what is read of a backlog nearly always does.
+    gone_to: Option<MessageKey>,
     marks: BTreeMap<QueueId, Mark>,
     /// There was a cut since `take_cut`.
     cut: bool,
@@ -78,7 +80,8 @@ impl Layer {
 
     /// Whether it says of an older message that it is gone.
     pub fn hides(&self, key: &MessageKey) -> bool {
-        self.gone.contains(key) || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
+        (Some(*key) <= self.gone_to && self.gone.contains(key))
+            || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
     }
 
     /// Deletions of older messages, one by one, in key order.
@@ -100,6 +103,7 @@ impl Layer {
     pub fn delete(&mut self, key: MessageKey) {
         if !self.table.remove(&key) {
             self.gone.insert(key);
+            self.gone_to = self.gone_to.max(Some(key));
         }
     }
 
