@@ -20,6 +20,9 @@ use crate::desk::{Desk, Machine};
 /// When nothing was appended for this long, ms, the store is told that it is idle, as the server does.
 const IDLE: Millis = 10;
 
+/// Time is looked after at least this often.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Requests that were handed in at once.
 struct Group {
     first: u64,
@@ -127,7 +130,7 @@ impl Local {
         let principal = Principal { user_id: account.clone(), account, arn };
         let local = Local { desk, next_id: 1, out: 0, principal, report };
         while !local.desk.with(|machine| machine.node.is_ready()) {
-            local.go_on()?;
+            local.go_on(LOOK)?;
         }
         Ok(local)
     }
@@ -170,7 +173,7 @@ impl Local {
                 let replies = replies.map_err(|error| error.to_string())?;
                 return Ok(Answers { replies, took: group.took });
             }
-            self.go_on()?;
+            self.go_on(LOOK)?;
         }
     }
 
@@ -181,20 +184,20 @@ impl Local {
         self.finish()
     }
 
-    fn go_on(&self) -> Result<(), String> {
+    fn go_on(&self, longest: Duration) -> Result<(), String> {
         if let Some(why) = self.desk.with(|machine| machine.failed.clone()) {
             return Err(why);
         }
-        self.desk.wait(Duration::from_millis(2));
+        self.desk.wait(longest);
         self.desk.with(Machinery::keep_time);
         Ok(())
     }
 
     /// Lets time pass: the store does what it has left to do.
     pub fn rest(&self, duration: Duration) -> Result<(), String> {
-        let began = clock::instant();
-        while began.elapsed() < duration {
-            self.go_on()?;
+        let end = clock::instant() + duration;
+        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
+            self.go_on(left.min(LOOK))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, OFlags, StatxFlags};
@@ -37,6 +38,7 @@ pub struct Files {
     /// The alignment of memory that O_DIRECT wants; `None` where it is not used.
     direct: Option<usize>,
     cache: Mutex<Cache>,
+    has_journal: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -52,13 +54,25 @@ impl Files {
         remove_leftovers(path)?;
         let directory = File::open(path)?;
         let direct = if try_direct { probe(path)? } else { None };
-        Ok(Files { path: path.to_owned(), directory, direct, cache: Mutex::default() })
+        Ok(Files {
+            path: path.to_owned(),
+            directory,
+            direct,
+            cache: Mutex::default(),
+            has_journal: AtomicBool::new(false),
+        })
     }
 
     /// The directory as it is, while somebody else writes to it: nothing is removed, nothing tried.
     pub fn beside(path: &Path) -> io::Result<Files> {
         let directory = File::open(path)?;
-        Ok(Files { path: path.to_owned(), directory, direct: None, cache: Mutex::default() })
+        Ok(Files {
+            path: path.to_owned(),
+            directory,
+            direct: None,
+            cache: Mutex::default(),
+            has_journal: AtomicBool::new(false),
+        })
     }
 
     /// Whether durable writes use O_DIRECT.
@@ -79,6 +93,16 @@ impl Files {
     /// Where a file is while it is written to replace another.
     pub fn aside(&self, file: FileName) -> PathBuf {
         self.path.join(format!("{file}{ASIDE}"))
+    }
+
+    /// A journal is written to.
+    pub fn note_journal(&self) {
+        self.has_journal.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a journal was written to.
+    pub fn has_journal(&self) -> bool {
+        self.has_journal.load(Ordering::Relaxed)
     }
 
     /// The directory itself.

@@ -5,15 +5,21 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
 
 use rustix::io::Errno;
-use store::disk::{Failure, FileName, Op, Output};
+use store::disk::{Failure, FileKind, FileName, Op, Output};
 
 use crate::aligned::Aligned;
 use crate::files::{BLOCK, Files, Way, open_options};
 use crate::names;
 
 /// Bytes of zeros written at once.
+const ZEROS: usize = 256 << 10;
+/// For so many times as long as that took, others write.
+const PAUSE: u32 = 3;
+/// Room for a copy of what is written, at least.
 const CHUNK: usize = 1 << 20;
 /// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
 const DURABLE_CHUNK: usize = 8 << 20;
@@ -69,17 +75,25 @@ impl Performer {
         let direct = self.files.is_direct() && size.is_multiple_of(BLOCK as u64);
         let way = if direct { Way::Direct } else { Way::Buffered };
         let handle = open_options(way).create(true).truncate(true).open(path)?;
-        let zeros = Aligned::new(CHUNK, self.files.alignment());
+        let zeros = Aligned::new(ZEROS, self.files.alignment());
         let mut offset = 0;
         while offset < size {
-            let length = (size - offset).min(CHUNK as u64);
+            let length = (size - offset).min(ZEROS as u64);
+            let began = Instant::now();
             handle.write_all_at(zeros.bytes(length as usize), offset)?;
             offset += length;
+            // But for the first, nobody waits for this file yet, but for the journal's writes in between.
+            if self.files.has_journal() {
+                thread::sleep(PAUSE * began.elapsed());
+            }
         }
         handle.sync_all()
     }
 
     fn write(&mut self, file: FileName, offset: u64, data: &[u8], sync: bool) -> io::Result<Output> {
+        if file.kind == FileKind::Journal {
+            self.files.note_journal();
+        }
         let whole_blocks = offset.is_multiple_of(BLOCK as u64) && data.len().is_multiple_of(BLOCK);
         if !self.files.is_direct() || !whole_blocks {
             let handle = self.files.handle_or_new(file, Way::Buffered)?;

@@ -100,6 +100,8 @@ pub struct Counters {
     pub credit: i64,
     /// Bytes written since the disk was last asked for what is free.
     pub unasked: u64,
+    /// Of `records`, those that memory was given back for.
+    pub freed_to: u64,
 }
 
 impl<D: Disk> LogStore<D> {
