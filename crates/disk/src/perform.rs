@@ -17,8 +17,6 @@ use crate::names;
 
 /// Bytes of zeros written at once.
 const ZEROS: usize = 256 << 10;
-/// For so many times as long as that took, others write.
-const PAUSE: u32 = 3;
 /// Room for a copy of what is written, at least.
 const CHUNK: usize = 1 << 20;
 /// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
@@ -82,9 +80,9 @@ impl Performer {
             let began = Instant::now();
             handle.write_all_at(zeros.bytes(length as usize), offset)?;
             offset += length;
-            // But for the first, nobody waits for this file yet, but for the journal's writes in between.
+            // Once there is a journal, its writes come first for as long: it does not need this file yet.
             if self.files.has_journal() {
-                thread::sleep(PAUSE * began.elapsed());
+                thread::sleep(began.elapsed());
             }
         }
         handle.sync_all()
