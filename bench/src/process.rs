@@ -64,25 +64,3 @@ fn field(status: &str, name: &str) -> u64 {
     let value = status.lines().find_map(|line| line.strip_prefix(name));
     value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_own_use_is_told() {
-        let me = std::process::id();
-        let before = usage(me).expect("told");
-        let began = server::clock::instant();
-        while began.elapsed() < Duration::from_millis(60) {
-            std::hint::black_box((0..1000u64).sum::<u64>());
-        }
-        // Many, because a thread that ends meanwhile takes its count along.
-        for _ in 0..300 {
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        let spent = usage(me).expect("told") - before;
-        assert!(spent.cpu >= Duration::from_millis(20), "{spent:?}");
-        assert!(spent.wakeups >= 100, "{spent:?}");
-    }
-}
