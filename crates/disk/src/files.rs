@@ -52,15 +52,8 @@ impl Files {
     /// Opens the directory, removes what an interrupted `Replace` left, and finds out whether O_DIRECT works.
     pub fn open(path: &Path, try_direct: bool) -> io::Result<Files> {
         remove_leftovers(path)?;
-        let directory = File::open(path)?;
         let direct = if try_direct { probe(path)? } else { None };
-        Ok(Files {
-            path: path.to_owned(),
-            directory,
-            direct,
-            cache: Mutex::default(),
-            has_journal: AtomicBool::new(false),
-        })
+        Ok(Files { direct, ..Files::beside(path)? })
     }
 
     /// The directory as it is, while somebody else writes to it: nothing is removed, nothing tried.

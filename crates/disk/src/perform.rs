@@ -21,7 +21,6 @@ const ZEROS: usize = 256 << 10;
 const CHUNK: usize = 1 << 20;
 /// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
 const DURABLE_CHUNK: usize = 8 << 20;
-
 /// Bytes of a file that is removed given back at once.
 const FREED: u64 = 1 << 20;
 

@@ -21,7 +21,7 @@ pub const SECTOR: usize = 512;
 pub struct FileName {
     /// What kind of file.
     pub kind: FileKind,
-    /// Rising, never reused within its kind.
+    /// Rising within its kind. Only that of a journal file that was never written to is used again.
     pub number: u64,
 }
 

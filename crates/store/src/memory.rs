@@ -42,11 +42,8 @@ impl MemoryStore {
 /// Applies a record to the rows in memory; `spared` are the messages a cut passes over.
 pub(crate) fn apply(small: &mut SmallRows, table: &mut Table, record: Record, lsn: Lsn) {
     match record {
-        Record::Put(row) => {
-            if let Some(Row::Message(key, row, blob)) = small.put(row) {
-                table.put(key, Entry { lsn, row, blob });
-            }
-        }
+        Record::Put(Row::Message(key, row, blob)) => table.put(key, Entry { lsn, row, blob }),
+        Record::Put(row) => small.put(row),
         Record::Delete(key) => {
             small.delete(&key);
             if let RowKey::Message(key) = key {

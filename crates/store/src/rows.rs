@@ -48,8 +48,8 @@ fn remove_range<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, from: K, to: K) {
 }
 
 impl SmallRows {
-    /// Puts a row. A message is none of these and comes back.
-    pub fn put(&mut self, row: Row) -> Option<Row> {
+    /// Puts a row. A message is none of these.
+    pub fn put(&mut self, row: Row) {
         match row {
             Row::Catalogue(name, row) => drop(self.catalogue.insert(name, row)),
             Row::Queue(id, row) => drop(self.queues.insert(id, row)),
@@ -60,9 +60,8 @@ impl SmallRows {
             Row::Attempt(key, row) => drop(self.attempts.insert(key, row)),
             Row::Arrived(key, row) => drop(self.arrived.insert(key, row)),
             Row::Task(key, row) => drop(self.tasks.insert(key, row)),
-            row @ Row::Message(..) => return Some(row),
+            Row::Message(..) => {}
         }
-        None
     }
 
     /// Deletes a row; a message takes its touched row along.

@@ -25,6 +25,16 @@ fn send(w: &mut World, queue: &str, text: &str) -> engine::MessageId {
     w.send(queue, message).message_id
 }
 
+/// A message "m" that is leaving; what its queue sends is held.
+fn with_leaving(kind: &str) -> (World, String, String) {
+    let (mut w, q, dead) = with_dead(kind, 1);
+    send(&mut w, &q, "m");
+    w.one_of(&q);
+    w.hold.sends = true;
+    assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+    (w, q, dead)
+}
+
 #[test]
 fn a_receive_that_finds_the_count_reached_moves_the_message() {
     for kind in ["", ".fifo"] {
@@ -144,11 +154,7 @@ fn messages_of_one_group_die_in_order() {
 #[test]
 fn a_target_that_is_gone_lets_the_message_stay() {
     for restart in [false, true] {
-        let (mut w, q, dead) = with_dead("", 1);
-        send(&mut w, &q, "m");
-        w.one_of(&q);
-        w.hold.sends = true;
-        assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+        let (mut w, q, dead) = with_leaving("");
         w.delete_queue(&dead);
         w.hold.sends = false;
         if restart {
@@ -164,11 +170,7 @@ fn a_target_that_is_gone_lets_the_message_stay() {
 #[test]
 fn what_was_received_from_a_target_does_not_come_back_when_the_target_is_removed() {
     for kind in ["", ".fifo"] {
-        let (mut w, q, dead) = with_dead(kind, 1);
-        send(&mut w, &q, "m");
-        w.one_of(&q);
-        w.hold.sends = true;
-        assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+        let (mut w, q, dead) = with_leaving(kind);
         assert!(w.deliver_sends(), "it arrives");
         w.crash();
         // Its source does not know yet that it has arrived.
@@ -185,11 +187,7 @@ fn what_was_received_from_a_target_does_not_come_back_when_the_target_is_removed
 #[test]
 fn an_arrival_is_forgotten_though_its_source_is_removed_just_after_a_start() {
     for kind in ["", ".fifo"] {
-        let (mut w, q, dead) = with_dead(kind, 1);
-        send(&mut w, &q, "m");
-        w.one_of(&q);
-        w.hold.sends = true;
-        assert_eq!(w.peek(&q, 1), [""; 0], "it is leaving");
+        let (mut w, q, dead) = with_leaving(kind);
         assert!(w.deliver_sends(), "it arrives");
         // The source is removed before its message is read, to leave once more.
         w.hold = Hold { pages: true, ..Hold::default() };

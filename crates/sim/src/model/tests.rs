@@ -473,9 +473,17 @@ fn a_change_that_is_refused_takes_nothing_of_a_creation_after_it() {
 }
 
 fn with_dead_letters() -> History {
-    let mut source = shape("a");
+    dead_letters("")
+}
+
+fn with_fifo_dead_letters() -> History {
+    dead_letters(".fifo")
+}
+
+fn dead_letters(kind: &str) -> History {
+    let mut source = shape(&format!("a{kind}"));
     source.policy = Some(Policy { target: 1, most: 1 });
-    history(vec![source, shape("dead")])
+    history(vec![source, shape(&format!("dead{kind}"))])
 }
 
 fn receive_from(it: &mut History, queue: QueueAt, at: MessageAt, count: u64) -> Result<(), Violation> {

@@ -81,7 +81,7 @@ impl State {
     pub fn apply(&mut self, record: Record, spared: &[MessageKey], lsn: Lsn) {
         match record {
             Record::Put(Row::Message(key, row, blob)) => self.active.put(key, Entry { lsn, row, blob }),
-            Record::Put(row) => drop(self.small.put(row)),
+            Record::Put(row) => self.small.put(row),
             Record::Delete(key) => {
                 self.small.delete(&key);
                 if let RowKey::Message(key) = key {
@@ -120,7 +120,7 @@ impl State {
 
 fn apply_to_small(small: &mut SmallRows, logged: Logged) {
     match logged.record {
-        Record::Put(row) => drop(small.put(row)),
+        Record::Put(row) => small.put(row),
         Record::Delete(key) => small.delete(&key),
         Record::Cut(cut) => small.cut(&cut, &logged.spared),
         Record::Drop(queue) => small.drop_queue(queue),

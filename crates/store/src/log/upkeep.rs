@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::Stats;
 use crate::disk::{Disk, FileName, Op};
-
 use crate::layer::Layer;
 
 use super::LogStore;
@@ -184,8 +183,8 @@ impl<D: Disk> LogStore<D> {
 
     /// Freeing a whole layer at once would be seen in the latency of sends: it takes about a microsecond a message.
     pub(super) fn give_back_memory(&mut self) {
-        let appended = std::mem::replace(&mut self.counters.freed_to, self.counters.records);
-        let appended = (self.counters.records - appended) as usize;
+        let freed_to = std::mem::replace(&mut self.counters.freed_to, self.counters.records);
+        let appended = (self.counters.records - freed_to) as usize;
         if self.remains.is_none() {
             let unread = self.buried.pop_if(|layer| Arc::strong_count(layer) == 1);
             self.remains = unread.and_then(Arc::into_inner).map(Layer::into_remains);

@@ -182,9 +182,7 @@ fn what_a_task_took_back_is_a_dead_letter_again_only_if_it_may_have_been_receive
 #[test]
 fn a_dead_letter_queue_made_since_takes_nothing_of_an_attempt_that_is_repeated() {
     for repeated in [true, false] {
-        let mut source = shape("a.fifo");
-        source.policy = Some(Policy { target: 1, most: 1 });
-        let mut it = history(vec![source, shape("dead.fifo")]);
+        let mut it = with_fifo_dead_letters();
         let at = it.send(1, 1, 1);
         it.call(Call::Remove { queue: 1 }, Reply::DeleteQueue).unwrap();
         let receive = |attempt| Call::Receive { queue: 0, most: 1, timeout: Some(0), wait: 0, attempt };
@@ -211,9 +209,7 @@ fn a_dead_letter_queue_made_since_takes_nothing_of_an_attempt_that_is_repeated()
 #[test]
 fn a_message_that_left_unseen_held_up_its_group_until_then() {
     for out in [true, false] {
-        let mut source = shape("a.fifo");
-        source.policy = Some(Policy { target: 1, most: 1 });
-        let mut it = history(vec![source, shape("dead.fifo")]);
+        let mut it = with_fifo_dead_letters();
         let (first, second) = (it.send(1, 1, 1), it.send(1, 2, 2));
         let receive = || Call::Receive { queue: 0, most: 1, timeout: Some(30), wait: 20, attempt: None };
         let id = it.begin(Call::Receive { queue: 0, most: 1, timeout: Some(10), wait: 0, attempt: None });

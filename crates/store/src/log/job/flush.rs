@@ -18,9 +18,6 @@ use crate::rows::{first_of, last_of};
 
 use super::{Next, STEP, View};
 
-/// Leaves searched in one step. One has some four hundred messages, which take tens of microseconds.
-const LEAVES: usize = 1;
-
 /// The job.
 #[derive(Debug)]
 pub struct Flush {
@@ -155,22 +152,21 @@ impl Flush {
         Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
     }
 
+    /// Searches one leaf: its some four hundred messages take tens of microseconds.
     fn resolve(&mut self, blocks: &mut Blocks) -> Result<Next, Stop> {
-        for _ in 0..LEAVES {
-            if self.target.is_none() {
-                let Some((place, segment)) = self.targets.pop_front() else {
-                    self.stage = Stage::Bitmaps;
-                    return Ok(Next::Again);
-                };
-                self.target = Some(Target::new(place, segment, &self.frozen));
-            }
-            let target = self.target.as_mut().expect("set above");
-            if target.is_done(&self.frozen, blocks)? {
-                let target = self.target.take().expect("set above");
-                if target.bits.ones() > target.segment.meta.count - target.segment.live() {
-                    let Target { place, segment, bits, .. } = target;
-                    self.changed.push(Changed { place, segment, bits: Arc::new(bits), bitmap: None });
-                }
+        if self.target.is_none() {
+            let Some((place, segment)) = self.targets.pop_front() else {
+                self.stage = Stage::Bitmaps;
+                return Ok(Next::Again);
+            };
+            self.target = Some(Target::new(place, segment, &self.frozen));
+        }
+        let target = self.target.as_mut().expect("set above");
+        if target.is_done(&self.frozen, blocks)? {
+            let target = self.target.take().expect("set above");
+            if target.bits.ones() > target.segment.meta.count - target.segment.live() {
+                let Target { place, segment, bits, .. } = target;
+                self.changed.push(Changed { place, segment, bits: Arc::new(bits), bitmap: None });
             }
         }
         Ok(Next::Again)
