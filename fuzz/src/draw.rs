@@ -223,7 +223,7 @@ fn task(dice: &mut Dice) -> TaskRow {
 /// A row of any kind.
 pub fn row(dice: &mut Dice) -> Row {
     let queue = QueueId(dice.number());
-    match dice.below(10) {
+    match dice.below(11) {
         0 => {
             let deleted = dice.maybe(Dice::number).map(CatalogueRow::Deleted);
             Row::Catalogue(name(dice), deleted.unwrap_or_else(|| CatalogueRow::Named(queue_row(dice))))
@@ -253,6 +253,7 @@ pub fn row(dice: &mut Dice) -> Row {
             let key = ArrivedKey { queue, source: message_key(dice) };
             Row::Arrived(key, ArrivedRow { key: message_key(dice) })
         }
+        10 => Row::LastQueue(queue),
         _ => Row::Task(TaskKey { queue, number: dice.number() }, task(dice)),
     }
 }

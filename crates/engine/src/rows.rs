@@ -34,6 +34,8 @@ pub enum Row {
     Arrived(ArrivedKey, ArrivedRow),
     /// A message move task, in its source queue's slot.
     Task(TaskKey, TaskRow),
+    /// The highest number any queue was given. Slot 0; there is one such row, and it precedes that queue's own.
+    LastQueue(QueueId),
 }
 
 /// The key of a row.
@@ -50,6 +52,7 @@ pub enum RowKey {
     Attempt(AttemptKey),
     Arrived(ArrivedKey),
     Task(TaskKey),
+    LastQueue,
 }
 
 /// A change to the rows. `apply` and the store understand it alike.
@@ -331,15 +334,16 @@ impl Row {
             Row::Attempt(key, _) => RowKey::Attempt(*key),
             Row::Arrived(key, _) => RowKey::Arrived(*key),
             Row::Task(key, _) => RowKey::Task(*key),
+            Row::LastQueue(_) => RowKey::LastQueue,
         }
     }
 }
 
 impl RowKey {
-    /// The queue a row belongs to; a catalogue row belongs to none.
+    /// The queue a row belongs to; the catalogue's rows belong to none.
     pub fn queue(&self) -> Option<QueueId> {
         match self {
-            RowKey::Catalogue(_) => None,
+            RowKey::Catalogue(_) | RowKey::LastQueue => None,
             RowKey::Queue(id) | RowKey::Head(id) | RowKey::Due(id, _) => Some(*id),
             RowKey::Message(key) | RowKey::Touched(key) => Some(key.queue),
             RowKey::Dedup(key) => Some(key.queue),
@@ -351,7 +355,7 @@ impl RowKey {
 }
 
 impl Record {
-    /// The queue a record belongs to; a catalogue row belongs to none.
+    /// The queue a record belongs to; the catalogue's rows belong to none.
     pub fn queue(&self) -> Option<QueueId> {
         match self {
             Record::Put(row) => row.key().queue(),

@@ -105,20 +105,27 @@ impl<S: Store> Node<S> {
                 self.weigh();
                 self.reply_after(Pending { id, result: reply, undo: Vec::new() }, rests.max(route), then);
             }
-            Verdict::First(_) if administration.tries >= TRIES => {
-                self.refuse(id, internal_failure("The queue could not be made."), route);
-            }
-            Verdict::First(row) => {
-                administration.tries += 1;
-                if let Some(unused) = administration.made.replace(row.clone()).filter(|old| old.id != row.id)
-                {
-                    self.deliver(Internal::Remove(unused.id), None);
+            Verdict::First { row, numbered } => {
+                self.batch.records.push(numbered);
+                self.weigh();
+                if administration.tries == TRIES {
+                    self.refuse(id, internal_failure("The queue could not be made."), route);
+                } else {
+                    administration.tries += 1;
+                    self.make(administration, row);
                 }
-                self.remember(id);
-                let flow = self.flows.begin(End::Name(Box::new(administration)));
-                self.deliver(Internal::Install(row), Some(flow));
             }
         }
+    }
+
+    /// Installs a queue in its slot; what it is made for goes on when it is durable there.
+    fn make(&mut self, mut administration: Administration, row: Box<QueueRow>) {
+        if let Some(unused) = administration.made.replace(row.clone()).filter(|old| old.id != row.id) {
+            self.deliver(Internal::Remove(unused.id), None);
+        }
+        self.remember(administration.id);
+        let flow = self.flows.begin(End::Name(Box::new(administration)));
+        self.deliver(Internal::Install(row), Some(flow));
     }
 }
 

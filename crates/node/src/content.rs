@@ -1,19 +1,19 @@
 //! What a message's blob holds once it is opened: everything of it that no decision needs.
 //!
 //! Persisted, so its form is for ever: a later form takes a new first byte, and this one stays readable.
-//! Version 1, integers little-endian:
+//! Version 1; *bytes* is a length of seven bits a byte, lowest first, then that many bytes:
 //!
 //! ```text
-//! u8   1
-//! u8   which of the optional members follow: 1 group, 2 deduplication id, 4 trace header
-//! 16   MD5 of the body
-//! u32  length, sender id
-//! u16  length, group                 (if present)
-//! u16  length, deduplication id      (if present)
-//! u32  length, trace header          (if present)
-//! u8   number of message attributes, in name order, each:
-//!        u16 length, name; u16 length, type; u8 1 text, 2 bytes; u32 length, value
-//! u32  length, body; nothing follows
+//! u8     1
+//! u8     which of the optional members follow: 1 group, 2 deduplication id, 4 trace header
+//! 16     MD5 of the body
+//! bytes  sender id
+//! bytes  group                 (if present)
+//! bytes  deduplication id      (if present)
+//! bytes  trace header          (if present)
+//! u8     number of message attributes, in name order, each:
+//!          bytes name; bytes type; u8 1 text, 2 bytes; bytes value
+//! bytes  body; nothing follows
 //! ```
 
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ use bytes::Bytes;
 use engine::message::Md5;
 use engine::reply::{StoredValue, Value};
 use engine::request::AttributeValue;
+use store::codec::{Malformed, Reader, bytes_length, put_bytes};
 
 const VERSION: u8 = 1;
 const GROUP: u8 = 1;
@@ -50,80 +51,58 @@ pub struct Content<'a> {
 }
 
 impl Content<'_> {
-    /// The content as bytes. Names, types and ids are at most 256 characters by the rules that were checked.
+    /// The content as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Writer(Vec::with_capacity(self.length()));
+        let mut to = Vec::with_capacity(self.length());
         let present = |member: Option<&str>, flag| if member.is_some() { flag } else { 0 };
-        to.byte(VERSION);
-        to.byte(
+        to.push(VERSION);
+        to.push(
             present(self.group, GROUP)
                 | present(self.deduplication_id, DEDUPLICATION_ID)
                 | present(self.trace_header, TRACE_HEADER),
         );
-        to.0.extend_from_slice(&self.md5.0);
-        to.long(self.sender_id.as_bytes());
-        self.group.iter().for_each(|group| to.short(group));
-        self.deduplication_id.iter().for_each(|id| to.short(id));
-        self.trace_header.iter().for_each(|header| to.long(header.as_bytes()));
-        to.byte(u8::try_from(self.attributes.len()).expect("at most ten attributes"));
-        for (name, value) in self.attributes {
-            to.attribute(name, value);
+        to.extend_from_slice(&self.md5.0);
+        put_bytes(&mut to, self.sender_id.as_bytes());
+        for member in [self.group, self.deduplication_id, self.trace_header].into_iter().flatten() {
+            put_bytes(&mut to, member.as_bytes());
         }
-        to.long(self.body.as_bytes());
-        debug_assert_eq!(to.0.len(), self.length(), "no byte too many is kept for as long as the message is");
-        to.0
+        to.push(u8::try_from(self.attributes.len()).expect("at most ten attributes"));
+        for (name, value) in self.attributes {
+            put_attribute(&mut to, name, value);
+        }
+        put_bytes(&mut to, self.body.as_bytes());
+        debug_assert_eq!(to.len(), self.length(), "no byte too many is kept for as long as the message is");
+        to
     }
 
     /// How many bytes it takes.
     fn length(&self) -> usize {
-        let optional = |member: Option<&str>, length| member.map_or(0, |text| text.len() + length);
-        let attributes = self.attributes.iter().map(|(name, value)| 9 + name.len() + size(value));
-        27 + self.sender_id.len()
-            + optional(self.group, 2)
-            + optional(self.deduplication_id, 2)
-            + optional(self.trace_header, 4)
+        let optional = |member: Option<&str>| member.map_or(0, |text| bytes_length(text.len()));
+        let attributes = self.attributes.iter().map(|(name, value)| {
+            let (_, bytes) = kind_and_bytes(value);
+            1 + [name.len(), value.data_type.len(), bytes.len()].map(bytes_length).iter().sum::<usize>()
+        });
+        19 + bytes_length(self.sender_id.len())
+            + optional(self.group)
+            + optional(self.deduplication_id)
+            + optional(self.trace_header)
             + attributes.sum::<usize>()
-            + self.body.len()
+            + bytes_length(self.body.len())
     }
 }
 
-fn size(value: &AttributeValue) -> usize {
-    let text = value.string_value.as_ref().map_or(0, String::len);
-    value.data_type.len() + text + value.binary_value.as_ref().map_or(0, Bytes::len)
+fn put_attribute(to: &mut Vec<u8>, name: &str, value: &AttributeValue) {
+    let (kind, bytes) = kind_and_bytes(value);
+    put_bytes(to, name.as_bytes());
+    put_bytes(to, value.data_type.as_bytes());
+    to.push(kind);
+    put_bytes(to, bytes);
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
-    }
-
-    fn short(&mut self, text: &str) {
-        let length = u16::try_from(text.len()).expect("checked to be short");
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn long(&mut self, bytes: &[u8]) {
-        let length = u32::try_from(bytes.len()).expect("checked to be at most 1 MiB");
-        self.0.extend_from_slice(&length.to_le_bytes());
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn attribute(&mut self, name: &str, value: &AttributeValue) {
-        self.short(name);
-        self.short(&value.data_type);
-        match (&value.string_value, &value.binary_value) {
-            (Some(text), _) => {
-                self.byte(TEXT);
-                self.long(text.as_bytes());
-            }
-            (None, bytes) => {
-                self.byte(BINARY);
-                self.long(bytes.as_deref().unwrap_or_default());
-            }
-        }
+fn kind_and_bytes(value: &AttributeValue) -> (u8, &[u8]) {
+    match (&value.string_value, &value.binary_value) {
+        (Some(text), _) => (TEXT, text.as_bytes()),
+        (None, bytes) => (BINARY, bytes.as_deref().unwrap_or_default()),
     }
 }
 
@@ -143,84 +122,43 @@ pub struct Opened {
 impl Opened {
     /// Reads what `encode` wrote; `None` for anything else. Bytes of attributes share the input's memory.
     pub fn decode(bytes: &Bytes) -> Option<Opened> {
-        let mut from = Reader { whole: bytes, at: 0 };
-        (from.byte()? == VERSION).then_some(())?;
-        let flags = from.byte()?;
-        (flags & !(GROUP | DEDUPLICATION_ID | TRACE_HEADER) == 0).then_some(())?;
-        let md5 = Md5(from.take(16)?.try_into().ok()?);
-        let opened = Opened {
-            md5,
-            sender_id: from.long()?,
-            group: if flags & GROUP == 0 { None } else { Some(from.short()?) },
-            deduplication_id: if flags & DEDUPLICATION_ID == 0 { None } else { Some(from.short()?) },
-            trace_header: if flags & TRACE_HEADER == 0 { None } else { Some(from.long()?) },
-            attributes: from.attributes()?,
-            body: from.long()?,
-        };
-        (from.at == bytes.len()).then_some(opened)
-    }
-}
-
-struct Reader<'a> {
-    whole: &'a Bytes,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.whole.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
-        Some(taken)
+        let mut from = Reader::new(bytes);
+        let opened = Opened::read(&mut from, bytes).ok()?;
+        from.is_empty().then_some(opened)
     }
 
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1).map(|byte| byte[0])
-    }
-
-    fn short_length(&mut self) -> Option<usize> {
-        self.take(2)?.try_into().ok().map(u16::from_le_bytes).map(usize::from)
-    }
-
-    fn long_length(&mut self) -> Option<usize> {
-        let length = self.take(4)?.try_into().ok().map(u32::from_le_bytes)?;
-        usize::try_from(length).ok()
-    }
-
-    fn short(&mut self) -> Option<String> {
-        let length = self.short_length()?;
-        self.text(length)
-    }
-
-    fn long(&mut self) -> Option<String> {
-        let length = self.long_length()?;
-        self.text(length)
-    }
-
-    fn text(&mut self, length: usize) -> Option<String> {
-        std::str::from_utf8(self.take(length)?).ok().map(str::to_owned)
-    }
-
-    fn attributes(&mut self) -> Option<BTreeMap<String, StoredValue>> {
-        let mut attributes = BTreeMap::new();
-        for _ in 0..self.byte()? {
-            let name = self.short()?;
-            let data_type = self.short()?;
-            let value = match self.byte()? {
-                TEXT => Value::String(self.long()?),
-                BINARY => Value::Binary(self.binary()?),
-                _ => return None,
-            };
-            attributes.insert(name, StoredValue { data_type, value });
+    fn read(from: &mut Reader, whole: &Bytes) -> Result<Opened, Malformed> {
+        let (version, flags) = (from.byte()?, from.byte()?);
+        if version != VERSION || flags & !(GROUP | DEDUPLICATION_ID | TRACE_HEADER) != 0 {
+            return Err(Malformed("content"));
         }
-        Some(attributes)
+        let md5 = Md5(from.array()?);
+        let sender_id = from.text()?;
+        let mut optional = |flag| if flags & flag == 0 { Ok(None) } else { from.text().map(Some) };
+        Ok(Opened {
+            md5,
+            sender_id,
+            group: optional(GROUP)?,
+            deduplication_id: optional(DEDUPLICATION_ID)?,
+            trace_header: optional(TRACE_HEADER)?,
+            attributes: attributes(from, whole)?,
+            body: from.text()?,
+        })
     }
+}
 
-    fn binary(&mut self) -> Option<Bytes> {
-        let length = self.long_length()?;
-        let start = self.at;
-        self.take(length)?;
-        Some(self.whole.slice(start..self.at))
+fn attributes(from: &mut Reader, whole: &Bytes) -> Result<BTreeMap<String, StoredValue>, Malformed> {
+    let mut attributes = BTreeMap::new();
+    for _ in 0..from.byte()? {
+        let (name, data_type) = (from.text()?, from.text()?);
+        let value = match from.byte()? {
+            TEXT => Value::String(from.text()?),
+            BINARY => Value::Binary(whole.slice_ref(from.bytes()?)),
+            _ => return Err(Malformed("message attribute")),
+        };
+        attributes.insert(name, StoredValue { data_type, value });
     }
+    Ok(attributes)
 }
 
 #[cfg(test)]
@@ -339,7 +277,7 @@ mod tests {
         };
         let mut golden = vec![1, 1];
         golden.extend_from_slice(&[0xab; 16]);
-        golden.extend_from_slice(b"\x02\0\0\0me\x01\0g\x01\x01\0k\x06\0String\x01\x01\0\0\0v\x02\0\0\0hi");
+        golden.extend_from_slice(b"\x02me\x01g\x01\x01k\x06String\x01\x01v\x02hi");
         assert_eq!(content.encode(), golden);
         assert_same(&content);
     }

@@ -40,6 +40,7 @@ mod kind {
     pub const ATTEMPT: u8 = 8;
     pub const ARRIVED: u8 = 9;
     pub const TASK: u8 = 10;
+    pub const LAST_QUEUE: u8 = 11;
 }
 
 /// Flags of a touched row, beside how it is leaving. Never reused.
@@ -81,6 +82,12 @@ pub fn put_number(out: &mut Vec<u8>, mut value: u64) {
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// How many bytes `put_bytes` appends for this many.
+pub fn bytes_length(bytes: usize) -> usize {
+    let bits = usize::BITS - (bytes | 1).leading_zeros();
+    bits.div_ceil(7) as usize + bytes
 }
 
 /// Appends queue, rank and sequence.
@@ -280,6 +287,7 @@ fn put_queue_owned(out: &mut Vec<u8>, row: &Row) {
         }
         Row::Arrived(_, row) => put_message_key(out, &row.key),
         Row::Task(_, row) => put_task(out, row),
+        Row::LastQueue(id) => put_number(out, id.0),
         Row::Catalogue(..) | Row::Message(..) => unreachable!("written by put_row"),
     }
 }
@@ -324,6 +332,7 @@ pub fn put_key(out: &mut Vec<u8>, key: &RowKey) {
             put_head(out, kind::TASK, key.queue);
             put_number(out, key.number);
         }
+        RowKey::LastQueue => out.push(kind::LAST_QUEUE),
     }
 }
 

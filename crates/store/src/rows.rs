@@ -25,6 +25,7 @@ pub struct SmallRows {
     attempts: BTreeMap<AttemptKey, AttemptRow>,
     arrived: BTreeMap<ArrivedKey, ArrivedRow>,
     tasks: BTreeMap<TaskKey, TaskRow>,
+    last_queue: Option<QueueId>,
     /// The minute that dedup rows were last dropped for.
     minute: u64,
 }
@@ -60,6 +61,7 @@ impl SmallRows {
             Row::Attempt(key, row) => drop(self.attempts.insert(key, row)),
             Row::Arrived(key, row) => drop(self.arrived.insert(key, row)),
             Row::Task(key, row) => drop(self.tasks.insert(key, row)),
+            Row::LastQueue(id) => self.last_queue = Some(id),
             Row::Message(..) => {}
         }
     }
@@ -76,6 +78,7 @@ impl SmallRows {
             RowKey::Attempt(key) => drop(self.attempts.remove(key)),
             RowKey::Arrived(key) => drop(self.arrived.remove(key)),
             RowKey::Task(key) => drop(self.tasks.remove(key)),
+            RowKey::LastQueue => self.last_queue = None,
         }
     }
 
@@ -199,7 +202,9 @@ impl SmallRows {
         });
         let attempts = attempts.map(|(key, row)| Row::Attempt(*key, row.clone()));
         let arrived = arrived.map(|(key, row)| Row::Arrived(*key, *row));
-        attempts.chain(arrived).chain(tasks.map(|(key, row)| Row::Task(*key, row.clone())))
+        let tasks = tasks.map(|(key, row)| Row::Task(*key, row.clone()));
+        let last = self.last_queue.filter(|_| after != Some(&RowKey::LastQueue)).map(Row::LastQueue);
+        attempts.chain(arrived).chain(tasks).chain(last)
     }
 }
 
@@ -216,6 +221,7 @@ fn kind_of(key: &RowKey) -> u8 {
         RowKey::Attempt(_) => 7,
         RowKey::Arrived(_) => 8,
         RowKey::Task(_) => 9,
+        RowKey::LastQueue => 10,
     }
 }
 

@@ -219,7 +219,7 @@ fn the_number_of_queues_is_limited_also_for_creates_under_way() {
     let mut world = World::new();
     world.settings.queues = 1;
     let (a, b) = (create("a", &[]), create("b", &[]));
-    let crate::catalogue::Verdict::First(row) = world.step(&a, None) else { panic!() };
+    let crate::catalogue::Verdict::First { row, .. } = world.step(&a, None) else { panic!() };
     let row = world.install(*row);
     world.ok(&b);
     world.step(&a, Some(&row));

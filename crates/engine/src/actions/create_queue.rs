@@ -43,7 +43,7 @@ pub(super) fn decide(
             Ok(Outcome::Write { reply, records: vec![named_row(row)], then: Vec::new() })
         }
         None => {
-            let (id, now) = (scene.catalogue.next_id(scene.now), scene.now);
+            let (id, now) = (scene.catalogue.next_queue(), scene.now);
             let tags = Pairs::new();
             let row = QueueRow { id, name, attributes, tags, version: 1, created: now, modified: now };
             Ok(Outcome::First(Box::new(row)))

@@ -39,8 +39,8 @@ pub struct Catalogue {
     resting: BTreeSet<(Millis, QueueName)>,
     last_change: Lsn,
     last_removal: Lsn,
-    /// At or above every number given out: see [`Catalogue::next_id`].
-    last_id: u64,
+    /// The highest number given to a queue; 0 before the first.
+    last_queue: QueueId,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +65,12 @@ pub enum Verdict {
     },
     /// This queue must be durable in its slot before it may be named: install it, then decide again with
     /// `made` set to it.
-    First(Box<QueueRow>),
+    First {
+        /// The queue.
+        row: Box<QueueRow>,
+        /// That its number is given: to be appended before it is installed. Already applied to the view.
+        numbered: Record,
+    },
 }
 
 /// What an action of the catalogue is decided from.
@@ -102,6 +107,11 @@ impl Catalogue {
                 self.forget(name);
                 self.last_removal = self.last_removal.max(lsn);
             }
+            // No answer rests on it.
+            Record::Put(Row::LastQueue(id)) => {
+                self.last_queue = *id;
+                return;
+            }
             _ => return,
         }
         self.last_change = self.last_change.max(lsn);
@@ -114,7 +124,6 @@ impl Catalogue {
                 if let Some(target) = dead_letter_target(queue) {
                     self.sources.entry(target).or_default().insert(name.clone());
                 }
-                self.last_id = self.last_id.max(queue.id.0);
             }
             CatalogueRow::Deleted(at) => {
                 self.resting.insert((*at, name.clone()));
@@ -164,8 +173,9 @@ impl Catalogue {
         let scene = Scene { now, settings, caller, catalogue: self };
         match actions::decide(&scene, request, made) {
             Ok(Outcome::First(row)) => {
-                self.last_id = self.last_id.max(row.id.0);
-                Verdict::First(row)
+                let numbered = Record::Put(Row::LastQueue(row.id));
+                self.apply(&numbered, lsn);
+                Verdict::First { row, numbered }
             }
             Ok(Outcome::Read { reply, rests, then }) => done(Ok(reply), rests, then),
             Ok(Outcome::Write { reply, mut records, then }) => {
@@ -189,14 +199,10 @@ impl Catalogue {
         rested.take(SWEPT).map(|(_, name)| Record::Delete(RowKey::Catalogue(name.clone()))).collect()
     }
 
-    /// The number of the next queue, never given before: numbers rise with time.
-    ///
-    /// Within a run `last_id` is above all of them. After a start it is rebuilt from the rows of queues that
-    /// are named; any other queue was made earlier than the last durable batch, so its number is below that
-    /// batch's next ms (no run makes 2^20 queues in one ms). Hence what this needs of the node: time after a
-    /// start is later than the last durable batch's, by one ms at least.
-    pub(crate) fn next_id(&self, now: Millis) -> QueueId {
-        QueueId((now << 20).max(self.last_id + 1))
+    /// The number of the next queue, never given before: handles, MessageIds and rows that wait for another queue
+    /// outlive a queue. Numbers are counted, because small ones are short in every row of a message.
+    pub(crate) fn next_queue(&self) -> QueueId {
+        QueueId(self.last_queue.0 + 1)
     }
 
     /// The queue of this address.
@@ -229,7 +235,9 @@ impl Catalogue {
 
     /// Every row of the view, in key order: what a restart must find (Law 1).
     pub fn small_rows(&self) -> Vec<Row> {
-        self.rows.iter().map(|(name, entry)| Row::Catalogue(name.clone(), entry.row.clone())).collect()
+        let named = self.rows.iter().map(|(name, entry)| Row::Catalogue(name.clone(), entry.row.clone()));
+        let last = (self.last_queue > QueueId(0)).then_some(Row::LastQueue(self.last_queue));
+        named.chain(last).collect()
     }
 
     /// When this name's queue was deleted, and the `Lsn` of that, if a new one must still wait.

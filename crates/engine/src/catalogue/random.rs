@@ -51,7 +51,7 @@ impl Run {
     fn begin(&mut self, name: &'static str) {
         let free = self.is_free(name);
         match self.world.step(&create(name, &[]), None) {
-            Verdict::First(row) => {
+            Verdict::First { row, .. } => {
                 assert!(free && row.id > self.highest, "{name}");
                 self.highest = row.id;
                 let row = self.world.install(*row);

@@ -22,6 +22,7 @@ pub struct World {
     pub now: Millis,
     pub lsn: Lsn,
     pub rows: BTreeMap<QueueName, CatalogueRow>,
+    pub last_queue: Option<QueueId>,
     pub slots: BTreeMap<QueueId, QueueRow>,
     /// Of the last request.
     pub rests: Lsn,
@@ -56,6 +57,7 @@ impl World {
             now: 1_700_000_000_000,
             lsn: 0,
             rows: BTreeMap::new(),
+            last_queue: None,
             slots: BTreeMap::new(),
             rests: 0,
         }
@@ -73,11 +75,11 @@ impl World {
 
     pub fn run(&mut self, request: &Request) -> Result<Reply, Error> {
         match self.step(request, None) {
-            Verdict::First(row) => {
+            Verdict::First { row, .. } => {
                 let row = self.install(*row);
                 match self.step(request, Some(&row)) {
                     Verdict::Done { reply, .. } => reply,
-                    Verdict::First(_) => panic!("asked for a queue that was made"),
+                    Verdict::First { .. } => panic!("asked for a queue that was made"),
                 }
             }
             Verdict::Done { reply, .. } => reply,
@@ -101,11 +103,14 @@ impl World {
         self.lsn += 1;
         let (now, lsn) = (self.now, self.lsn);
         let verdict = self.catalogue.execute(now, lsn, &self.settings, &self.caller, request, made);
-        if let Verdict::Done { records, rests, then, .. } = &verdict {
-            assert!(records.is_empty() || *rests == lsn, "a change is not waited for");
-            self.rests = *rests;
-            records.iter().for_each(|record| self.store(record));
-            then.iter().for_each(|internal| self.deliver(internal));
+        match &verdict {
+            Verdict::Done { records, rests, then, .. } => {
+                assert!(records.is_empty() || *rests == lsn, "a change is not waited for");
+                self.rests = *rests;
+                records.iter().for_each(|record| self.store(record));
+                then.iter().for_each(|internal| self.deliver(internal));
+            }
+            Verdict::First { numbered, .. } => self.store(numbered),
         }
         self.check_laws();
         verdict
@@ -126,9 +131,14 @@ impl World {
     /// The catalogue a restart would find.
     pub fn restart(&mut self) {
         self.catalogue = Catalogue::default();
-        for (name, row) in &self.rows {
-            self.catalogue.apply(&Record::Put(Row::Catalogue(name.clone(), row.clone())), 0);
+        for row in self.stored() {
+            self.catalogue.apply(&Record::Put(row), 0);
         }
+    }
+
+    fn stored(&self) -> Vec<Row> {
+        let named = self.rows.iter().map(|(name, row)| Row::Catalogue(name.clone(), row.clone()));
+        named.chain(self.last_queue.map(Row::LastQueue)).collect()
     }
 
     fn store(&mut self, record: &Record) {
@@ -138,6 +148,10 @@ impl World {
             }
             Record::Delete(RowKey::Catalogue(name)) => {
                 assert!(self.rows.remove(name).is_some(), "removed a row that is not there");
+            }
+            Record::Put(Row::LastQueue(id)) => {
+                assert!(self.last_queue < Some(*id), "given twice");
+                self.last_queue = Some(*id);
             }
             other => panic!("not the catalogue's: {other:?}"),
         }
@@ -155,8 +169,7 @@ impl World {
     }
 
     fn check_laws(&self) {
-        let rows: Vec<Row> =
-            self.rows.iter().map(|(name, row)| Row::Catalogue(name.clone(), row.clone())).collect();
+        let rows = self.stored();
         assert_eq!(self.catalogue.small_rows(), rows, "the view is not what the rows say");
         let mut rebuilt = Catalogue::default();
         rows.into_iter().for_each(|row| rebuilt.apply(&Record::Put(row), 0));

@@ -189,7 +189,7 @@ impl Queue {
             }
             Row::Arrived(key, row) => drop(self.arrived.insert(*key, *row)),
             Row::Task(key, row) => drop(self.tasks.insert(*key, row.clone())),
-            Row::Catalogue(..) | Row::Queue(..) => {}
+            Row::Catalogue(..) | Row::Queue(..) | Row::LastQueue(_) => {}
         }
     }
 
@@ -268,7 +268,8 @@ impl Queue {
             RowKey::Attempt(key) => drop(self.attempts.remove(key)),
             RowKey::Arrived(key) => drop(self.arrived.remove(key)),
             RowKey::Task(key) => drop(self.tasks.remove(key)),
-            RowKey::Message(_) | RowKey::Catalogue(_) | RowKey::Queue(_) | RowKey::Head(_) => {}
+            RowKey::Message(_) | RowKey::Head(_) => {}
+            RowKey::Catalogue(_) | RowKey::Queue(_) | RowKey::LastQueue => {}
         }
     }
 

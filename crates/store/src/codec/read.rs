@@ -43,7 +43,8 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(Malformed("length"))?;
         self.rest = rest;
         Ok(*head)
@@ -103,7 +104,8 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    fn text(&mut self) -> Result<String> {
+    /// UTF-8 with its length.
+    pub fn text(&mut self) -> Result<String> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed("text"))
     }
@@ -245,6 +247,7 @@ impl<'a> Reader<'a> {
                 RowKey::Arrived(ArrivedKey { queue: self.queue()?, source: self.message_key()? })
             }
             kind::TASK => RowKey::Task(TaskKey { queue: self.queue()?, number: self.number()? }),
+            kind::LAST_QUEUE => RowKey::LastQueue,
             _ => return Err(Malformed("row kind")),
         })
     }
@@ -270,6 +273,7 @@ impl<'a> Reader<'a> {
             RowKey::Attempt(key) => Row::Attempt(key, self.attempt()?),
             RowKey::Arrived(key) => Row::Arrived(key, ArrivedRow { key: self.message_key()? }),
             RowKey::Task(key) => Row::Task(key, self.task()?),
+            RowKey::LastQueue => Row::LastQueue(self.queue()?),
         })
     }
 

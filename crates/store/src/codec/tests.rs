@@ -81,6 +81,7 @@ pub fn samples() -> Vec<Row> {
         Row::Arrived(arrived, ArrivedRow { key: KEY }),
         Row::Task(TaskKey { queue, number: 9 }, task(None)),
         Row::Task(TaskKey { queue, number: 9 }, task(Some(Origin { queue, arn: "arn".into() }))),
+        Row::LastQueue(queue),
     ]
 }
 
@@ -169,6 +170,15 @@ fn numbers_have_one_spelling() {
     }
     for wrong in [&[0x80, 0][..], &[0xff; 10], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]] {
         assert_eq!(Reader::new(wrong).number(), Err(Malformed("number")));
+    }
+}
+
+#[test]
+fn bytes_are_as_long_as_was_told() {
+    for length in [0, 1, 127, 128, 16_383, 16_384, 1 << 20] {
+        let mut out = Vec::new();
+        put_bytes(&mut out, &vec![0; length]);
+        assert_eq!(out.len(), bytes_length(length));
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use engine::catalogue::{Catalogue, Verdict};
 use engine::command::{Caller, Command, Decision, Done, Facts, Internal, LoadId, Moment, Settings, Wish};
-use engine::rows::{Batch, QueueRow, Record, Row};
+use engine::rows::{Batch, QueueRow, Record};
 use engine::slot::Slot;
 use engine::{Ask, Entropy, Error, Lsn, Millis, Page, QueueId, QueueName, Reply, Request, Secret};
 
@@ -235,7 +235,7 @@ impl World {
         self.waiters.clear();
         let rows = Store::small_rows(&self.store.on_disk);
         self.catalogue = Catalogue::default();
-        for row in rows.iter().filter(|row| matches!(row, Row::Catalogue(..))) {
+        for row in rows.iter().filter(|row| row.key().queue().is_none()) {
             self.catalogue.apply(&Record::Put(row.clone()), 0);
         }
         self.slot = Slot::new(SECRET, self.settings);
@@ -419,7 +419,8 @@ impl World {
             let lsn = self.store.next_lsn();
             let (now, settings) = (self.now, self.settings);
             match self.catalogue.execute(now, lsn, &settings, &caller(), request, made.as_ref()) {
-                Verdict::First(row) => {
+                Verdict::First { row, numbered } => {
+                    self.append(Batch { now, records: vec![numbered] });
                     self.internal(Internal::Install(row.clone()));
                     made = Some(*row);
                 }
