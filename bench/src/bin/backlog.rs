@@ -88,9 +88,8 @@ impl Bench {
         let drain = phase::run("drain", &[])?;
         println!("drain by tens: {:.0} msg/s, {:.2} us CPU/msg", drain["rate"], drain["cpu"]);
         println!(
-            "  of a short queue {:.0} msg/s: ratio {:.2}",
-            drain["short"],
-            drain["rate"] / drain["short"]
+            "  of a short queue {:.0} msg/s: ratio {:.2}, between {:.2} and {:.2}",
+            drain["short"], drain["ratio"], drain["least"], drain["most"]
         );
         println!("  {}", memory(&drain));
         self.reopen("after the drain", "open")?;
@@ -244,20 +243,28 @@ impl Bench {
         Ok(())
     }
 
-    /// Short queues before and after, for comparison.
+    /// In parts, each beside short queues that find the store at rest; the ratios are those of the pairs.
     fn drain(&self, local: &mut Local) -> Outcome<()> {
-        let mut short = Vec::new();
-        for _ in 0..4 {
-            short.push(self.short(local)?);
+        const PARTS: u64 = 7;
+        let (mut drained, mut received) = (0, Vec::new());
+        let (mut took, mut spent) = (Duration::ZERO, Duration::ZERO);
+        let (mut shorts, mut ratios) = (Vec::new(), Vec::new());
+        for part in 1..=PARTS {
+            local.rest(Duration::from_millis(500))?;
+            let some = (0..3).map(|_| self.short(local)).collect::<Outcome<Vec<f64>>>()?;
+            let (began, cpu) = (clock::instant(), own::cpu());
+            let messages = drain(local, "backlog", self.messages() * part / PARTS - drained, &mut received)?;
+            let elapsed = began.elapsed();
+            (took, spent, drained) = (took + elapsed, spent + (own::cpu() - cpu), drained + messages);
+            shorts.push(median(some));
+            ratios.push(messages as f64 / elapsed.as_secs_f64() / shorts[shorts.len() - 1]);
         }
-        let (began, cpu) = (clock::instant(), own::cpu());
-        let drained = drain(local, "backlog", self.messages())?;
-        tell("rate", drained as f64 / began.elapsed().as_secs_f64());
-        tell("cpu", (own::cpu() - cpu).as_secs_f64() * 1e6 / drained as f64);
-        for _ in 0..3 {
-            short.push(self.short(local)?);
-        }
-        tell("short", median(short));
+        tell("rate", drained as f64 / took.as_secs_f64());
+        tell("cpu", spent.as_secs_f64() * 1e6 / drained as f64);
+        tell("short", median(shorts));
+        tell("least", ratios.iter().copied().fold(f64::MAX, f64::min));
+        tell("most", ratios.iter().copied().fold(0.0, f64::max));
+        tell("ratio", median(ratios));
         Ok(())
     }
 
@@ -267,7 +274,7 @@ impl Bench {
         local.call(vec![create("short", &[])])?;
         send_many(local, "short", SHORT, |_| message(self.size()))?;
         let began = clock::instant();
-        let drained = drain(local, "short", SHORT)?;
+        let drained = drain(local, "short", SHORT, &mut Vec::new())?;
         let rate = drained as f64 / began.elapsed().as_secs_f64();
         local.call(vec![delete_queue("short")])?;
         Ok(rate)
@@ -437,13 +444,12 @@ fn send_many(local: &mut Local, queue: &str, messages: u64, make: impl Fn(u64) -
     Ok(())
 }
 
-/// Receives by tens and deletes, until this many are gone.
-fn drain(local: &mut Local, queue: &str, messages: u64) -> Outcome<u64> {
-    let (mut deleted, mut received) = (0, Vec::new());
-    let mut last = clock::instant();
+/// Receives by tens and deletes, until this many are gone; `received` is what is still to be deleted.
+fn drain(local: &mut Local, queue: &str, messages: u64, received: &mut Vec<String>) -> Outcome<u64> {
+    let (mut deleted, mut last) = (0, clock::instant());
     while deleted < messages || local.out() > 0 {
         if deleted < messages && local.out() < OUT {
-            let mut requests = delete_all(queue, &mut received);
+            let mut requests = delete_all(queue, received);
             requests.extend(receive_all(queue, GROUP as usize));
             local.begin(requests);
             continue;

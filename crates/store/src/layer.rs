@@ -2,6 +2,7 @@
 //! flushed before.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
+use std::iter::Peekable;
 
 use engine::rows::Cut;
 use engine::{MessageKey, QueueId};
@@ -84,6 +85,11 @@ impl Layer {
             || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
     }
 
+    /// Answers `hides` for keys that rise from this one on: the deletions are walked through once.
+    pub fn hidden_from(&self, from: MessageKey) -> Hidden<'_> {
+        Hidden { gone: self.gone.range(from..).peekable(), marks: &self.marks }
+    }
+
     /// Deletions of older messages, one by one, in key order.
     pub fn gone(&self) -> &BTreeSet<MessageKey> {
         &self.gone
@@ -140,6 +146,21 @@ impl Layer {
     }
 }
 
+/// See [`Layer::hidden_from`].
+#[derive(Debug)]
+pub struct Hidden<'a> {
+    gone: Peekable<btree_set::Range<'a, MessageKey>>,
+    marks: &'a BTreeMap<QueueId, Mark>,
+}
+
+impl Hidden<'_> {
+    /// Whether the layer says of an older message, behind those asked about before, that it is gone.
+    pub fn hides(&mut self, key: &MessageKey) -> bool {
+        while self.gone.next_if(|gone| *gone < key).is_some() {}
+        self.gone.peek() == Some(&key) || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
+    }
+}
+
 /// The memory of a layer, which is given back a little at a time.
 #[derive(Debug)]
 pub struct Remains {
@@ -175,6 +196,26 @@ mod tests {
         assert!(!layer.hides(&key(1)));
         layer.delete(key(2));
         assert!(layer.hides(&key(2)) && !layer.hides(&key(1)));
+    }
+
+    #[test]
+    fn keys_that_rise_are_hidden_as_any_others() {
+        let mut layer = Layer::default();
+        let cut = Cut { queue: QueueId(1), arrived_below: Some(3), delayed_below: None };
+        layer.cut(&cut, &[key(2)]);
+        for sequence in [5, 6, 9] {
+            layer.delete(key(sequence));
+        }
+        for from in 0..11 {
+            let mut hidden = layer.hidden_from(key(from));
+            for sequence in from..11 {
+                assert_eq!(
+                    hidden.hides(&key(sequence)),
+                    layer.hides(&key(sequence)),
+                    "{sequence} from {from}"
+                );
+            }
+        }
     }
 
     #[test]

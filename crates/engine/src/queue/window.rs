@@ -22,7 +22,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
 /// Messages of a rank below which reading on is worth it.
-const FEW: usize = 128;
+const FEW: usize = 256;
 /// What an entry takes beside its blob, bytes.
 const ENTRY_BYTES: usize = 256;
 
@@ -67,7 +67,7 @@ impl Cursor {
 #[derive(Debug)]
 struct Out {
     what: Want,
-    /// Messages removed since.
+    /// Messages of it removed since.
     removed: BTreeSet<MessageKey>,
     cuts: Vec<Cut>,
     /// Delayed cursor: the first message of the range that became durable since.
@@ -143,6 +143,17 @@ pub enum Want {
 }
 
 impl Want {
+    /// Whether it asks about this message.
+    fn covers(&self, key: &MessageKey) -> bool {
+        match self {
+            Want::Arrived(from) => key.rank == 0 && key.sequence >= from.sequence,
+            Want::Delayed(from, to) => (from..=to).contains(&key),
+            Want::Lane { parked, before, .. } => {
+                key.rank == 0 && (parked.first..*before).contains(&key.sequence)
+            }
+        }
+    }
+
     /// Whether a message it finds may be offered at `now`.
     fn may_offer(&self, now: Millis) -> bool {
         match self {
@@ -286,7 +297,7 @@ impl Window {
 
     /// A message is gone. Its row, if it was here untouched.
     pub fn removed(&mut self, key: &MessageKey, lanes: &mut Lanes) {
-        for out in self.out.values_mut() {
+        for out in self.out.values_mut().filter(|out| out.what.covers(key)) {
             out.removed.insert(*key);
         }
         self.touched(key, lanes);

@@ -233,34 +233,23 @@ impl Load {
 
     /// Submits the reads of all blobs that are wanted, neighbours at once.
     fn fetch<D: Disk>(&mut self, disk: &mut D) {
-        let mut wanted: Vec<(Arc<FileName>, Pointer, usize)> = Vec::new();
-        for (row, picked) in self.rows.iter().enumerate() {
-            if let Some((file, pointer)) = &picked.blob {
-                wanted.push((file.clone(), *pointer, row));
+        let blobs = self.rows.iter().enumerate();
+        let blobs = blobs.filter_map(|(row, picked)| picked.blob.as_ref().map(|blob| (blob, row)));
+        let mut wanted: Vec<_> = blobs.collect();
+        wanted.sort_by_key(|((file, pointer), _)| (file.number, pointer.offset));
+        let mut rows = wanted.iter().peekable();
+        while let Some(((file, first), row)) = rows.next() {
+            let (mut covers, mut covered) = (*first, vec![*row]);
+            while let Some(((_, pointer), row)) =
+                rows.next_if(|((same, pointer), _)| **same == **file && reaches(&covers, pointer))
+            {
+                let end = pointer.offset + u64::from(pointer.length);
+                covers.length = covers.length.max((end - covers.offset) as u32);
+                covered.push(*row);
             }
+            let ticket = disk.submit(read_op(file, &covers, disk.block()));
+            self.fetches.push(Fetch { ticket, file: file.clone(), covers, rows: covered });
         }
-        wanted.sort_by_key(|(file, pointer, _)| (file.number, pointer.offset));
-        let mut open: Option<(Arc<FileName>, Pointer, Vec<usize>)> = None;
-        for (file, pointer, row) in wanted {
-            match &mut open {
-                Some((same, covers, rows)) if **same == *file && reaches(covers, &pointer) => {
-                    let end = pointer.offset + u64::from(pointer.length);
-                    covers.length = covers.length.max((end - covers.offset) as u32);
-                    rows.push(row);
-                }
-                _ => {
-                    let before = open.replace((file, pointer, vec![row]));
-                    self.submit(disk, before);
-                }
-            }
-        }
-        self.submit(disk, open);
-    }
-
-    fn submit<D: Disk>(&mut self, disk: &mut D, read: Option<(Arc<FileName>, Pointer, Vec<usize>)>) {
-        let Some((file, covers, rows)) = read else { return };
-        let ticket = disk.submit(read_op(&file, &covers, disk.block()));
-        self.fetches.push(Fetch { ticket, file, covers, rows });
     }
 
     /// Takes a completion, if it is of one of its reads.

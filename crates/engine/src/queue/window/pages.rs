@@ -179,7 +179,7 @@ mod tests {
             row: MessageRow::default(),
             blob: Some(Blob::new()),
         };
-        let page = Page { rows: (1..=200).map(found).collect(), ran_out: false, ..Page::default() };
+        let page = Page { rows: (1..=300).map(found).collect(), ran_out: false, ..Page::default() };
         window.loaded(LoadId(1), page, 1, &mut lanes, &mut Counts::default(), |_| None);
         let wants = window.wants(1, &mut lanes);
         assert!(

@@ -237,11 +237,12 @@ impl Target {
         let number = index.find(&key);
         let leaf = index.leaves.get(number).ok_or_else(|| Stop::Damaged("an empty index".into()))?;
         let bytes = blocks.leaf(&self.segment, leaf.leaf)?;
+        let mut hidden = layer.hidden_from(leaf.first);
         let (mut at, mut ordinal) = (0, leaf.ordinal);
         while let Some((entry, after)) =
             entry_at(&bytes, at).map_err(|wrong| Stop::Damaged(format!("{}: {wrong}", self.segment.file)))?
         {
-            if layer.hides(&entry.key) {
+            if hidden.hides(&entry.key) {
                 self.bits.set(ordinal);
             }
             (at, ordinal) = (after, ordinal + 1);
