@@ -27,12 +27,23 @@ pub struct Content {
     pub capacity: Option<u64>,
     /// The number of an operation that fails with EIO: it may have happened, wholly or in part.
     pub broken: Option<u64>,
-    /// A byte that the next read of it returns wrong, once.
-    pub misread: Option<(FileName, usize)>,
+    /// A byte that is returned wrong, once.
+    pub misread: Option<Misread>,
     /// Bytes read so far, and the most at once.
     pub read: (u64, usize),
     /// What can be read but is not durable, oldest first: how it was before.
     volatile: Vec<Undo>,
+}
+
+/// A byte that one read returns wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misread {
+    /// Its file.
+    pub file: FileName,
+    /// Its place there.
+    pub at: usize,
+    /// Reads of it that go well before.
+    pub passes: usize,
 }
 
 /// What a power cut may bring back.
@@ -253,9 +264,14 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
             let start = (offset as usize).min(bytes.len());
             let end = (start + length).min(bytes.len());
             let mut bytes = bytes[start..end].to_vec();
-            let hit = |(name, at): &mut (FileName, usize)| *name == file && (start..end).contains(at);
-            if let Some((_, at)) = content.misread.take_if(hit) {
-                bytes[at - start] ^= 1;
+            let hit = |misread: &mut Misread| {
+                let covered = misread.file == file && (start..end).contains(&misread.at);
+                let now = covered && misread.passes == 0;
+                misread.passes -= usize::from(covered && !now);
+                now
+            };
+            if let Some(misread) = content.misread.take_if(hit) {
+                bytes[misread.at - start] ^= 1;
             }
             return Ok(Output::Bytes(bytes));
         }

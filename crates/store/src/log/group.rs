@@ -69,6 +69,11 @@ impl Header {
         group[SEALED..HEADER].copy_from_slice(&sum.to_le_bytes());
     }
 
+    /// Whether these bytes may have begun with a header of this directory before something went wrong with them.
+    pub fn resembles(bytes: &[u8], stamp: u64) -> bool {
+        bytes.starts_with(&MAGIC) || bytes.get(8..16) == Some(&stamp.to_le_bytes())
+    }
+
     /// Reads a header, if these bytes begin with one of this directory.
     pub fn read(bytes: &[u8], stamp: u64) -> Option<Header> {
         let bytes = bytes.get(..HEADER)?;
@@ -134,6 +139,7 @@ mod tests {
             let mut wrong = bytes;
             wrong[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Header::read(&wrong, 1), None, "bit {bit}");
+            assert!(Header::resembles(&wrong, 1), "bit {bit}");
         }
     }
 

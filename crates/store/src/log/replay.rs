@@ -243,20 +243,38 @@ impl<'a, 'b, D: Disk> JournalReader<'a, 'b, D> {
         Ok(())
     }
 
-    /// A group behind the bad one, in this file from `from` on.
+    /// A group behind the bad one, in this file from `from` on. Where a header is not whole, it is looked for once more:
+    /// it may have been read wrong.
     fn later_group(&mut self, file: File, from: u64) -> Result<Option<Header>, OpenError> {
-        let block = self.files.block();
         for offset in (from..file.size).step_by(READ) {
-            let bytes = self.files.read_at(file.name(), offset, READ)?;
-            for (place, bytes) in (offset..).step_by(block).zip(bytes.chunks(block)) {
-                let Some(header) = Header::read(bytes, self.stamp) else { continue };
-                if self.is_in_place(&header, file.number, place) && header.number > self.at.group {
-                    return Ok(Some(header));
+            for _ in 0..2 {
+                let bytes = self.files.read_at(file.name(), offset, READ)?;
+                let (later, in_doubt) = self.later_group_in(&bytes, file, offset);
+                if later.is_some() {
+                    return Ok(later);
                 }
-                self.recycled |= file.number == self.at.file && header.file != file.number;
+                if !in_doubt {
+                    break;
+                }
             }
         }
         Ok(None)
+    }
+
+    /// A group behind the bad one in these bytes, which are at `offset`; and whether there may be another.
+    fn later_group_in(&mut self, bytes: &[u8], file: File, offset: u64) -> (Option<Header>, bool) {
+        let (block, mut in_doubt) = (self.files.block(), false);
+        for (place, bytes) in (offset..).step_by(block).zip(bytes.chunks(block)) {
+            let Some(header) = Header::read(bytes, self.stamp) else {
+                in_doubt |= Header::resembles(bytes, self.stamp);
+                continue;
+            };
+            if self.is_in_place(&header, file.number, place) && header.number > self.at.group {
+                return (Some(header), false);
+            }
+            self.recycled |= file.number == self.at.file && header.file != file.number;
+        }
+        (None, in_doubt)
     }
 
     /// Keeps a torn last group as a file of its own: the next group is written over it.

@@ -12,7 +12,7 @@ use engine::rows::{Head, MessageRow};
 use engine::{MessageKey, Page, QueueId, RowKey};
 
 use super::*;
-use crate::testing::TestDisk;
+use crate::testing::{Misread, TestDisk};
 
 const QUEUE: QueueId = QueueId(5);
 
@@ -216,11 +216,35 @@ fn a_last_group_that_was_read_wrong_once_is_there() {
     settle(&mut store);
     let (content, end) = (store.disk.content.clone(), store.journal.position());
     for at in (from..end.offset).step_by(7) {
-        content.borrow_mut().misread = Some((journal::file_name(end.file), at as usize));
+        let (file, at) = (journal::file_name(end.file), at as usize);
+        content.borrow_mut().misread = Some(Misread { file, at, passes: 0 });
         let mut again = open(TestDisk::over(content.clone()));
         assert_eq!(again.report.cut, None, "{at}");
         assert_eq!(shown(&mut again.store), [0, 1], "{at}");
         assert_eq!(content.borrow().misread, None, "it was read wrong");
+    }
+}
+
+/// One group is damaged for good, and what betrays that is read wrong once, whenever that is.
+#[test]
+fn a_later_group_that_was_read_wrong_once_is_found() {
+    let mut store = open(TestDisk::new()).store;
+    let bad = store.journal.position();
+    store.append(send(0));
+    settle(&mut store);
+    let seal = store.journal.position();
+    store.idle();
+    settle(&mut store);
+    let file = journal::file_name(seal.file);
+    store.disk.content.borrow_mut().files.get_mut(&file).unwrap()[bad.offset as usize] ^= 1;
+    for passes in 0..5 {
+        for at in (seal.offset as usize..).take(group::HEADER) {
+            let disk = TestDisk::new();
+            disk.content.borrow_mut().files = store.disk.content.borrow().files.clone();
+            disk.content.borrow_mut().misread = Some(Misread { file, at, passes });
+            let opened = LogStore::open(disk, small(), Secret([1; 16]));
+            assert!(matches!(opened, Err(OpenError::Damaged { .. })), "byte {at} of read {passes}");
+        }
     }
 }
 
