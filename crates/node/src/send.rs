@@ -62,21 +62,19 @@ impl<S: Store> Node<S> {
 
 /// The MD5s of the bodies that each of these sends. Many are worked out at once, which takes a third of the time.
 pub(crate) fn digests(inputs: &[Input]) -> Vec<Vec<Md5>> {
-    let bodies: Vec<Vec<&[u8]>> = inputs.iter().map(bodies).collect();
-    let mut digests = message::md5_of_each(&bodies.concat()).into_iter();
-    bodies.iter().map(|bodies| digests.by_ref().take(bodies.len()).collect()).collect()
+    let all: Vec<&[u8]> = inputs.iter().flat_map(bodies).collect();
+    let mut digests = message::md5_of_each(&all).into_iter();
+    inputs.iter().map(|input| digests.by_ref().take(bodies(input).count()).collect()).collect()
 }
 
-fn bodies(input: &Input) -> Vec<&[u8]> {
-    match input {
-        Input::Request { request: Request::SendMessage { message, .. }, .. } => {
-            vec![message.message_body.as_bytes()]
-        }
-        Input::Request { request: Request::SendMessageBatch { entries, .. }, .. } => {
-            entries.iter().map(|entry| entry.message.message_body.as_bytes()).collect()
-        }
-        _ => Vec::new(),
-    }
+fn bodies(input: &Input) -> impl Iterator<Item = &[u8]> {
+    let (one, entries) = match input {
+        Input::Request { request: Request::SendMessage { message, .. }, .. } => (Some(message), &[][..]),
+        Input::Request { request: Request::SendMessageBatch { entries, .. }, .. } => (None, &entries[..]),
+        _ => (None, &[][..]),
+    };
+    let messages = one.into_iter().chain(entries.iter().map(|entry| &entry.message));
+    messages.map(|message| message.message_body.as_bytes())
 }
 
 /// The errors that fail a batch as a whole, and what each entry comes to.

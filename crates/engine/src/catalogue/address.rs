@@ -30,15 +30,11 @@ pub(crate) fn address(caller: &Caller, queue_url: &str) -> Option<QueueName> {
         None => (false, queue_url),
     };
     let path = rest.split(['?', '#']).next().unwrap_or_default();
-    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    if has_host && !parts.is_empty() {
-        parts.remove(0);
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).skip(usize::from(has_host));
+    let (mut account, mut name) = (NO_ACCOUNT, parts.next()?);
+    for part in parts {
+        (account, name) = (name, part);
     }
-    let (account, name) = match parts.as_slice() {
-        [name] => (NO_ACCOUNT, *name),
-        [.., account, name] => (*account, *name),
-        [] => return None,
-    };
     let account = match account {
         NO_ACCOUNT => caller.account.clone(),
         number if is_account(number) => number.to_owned(),

@@ -334,33 +334,31 @@ impl Window {
     /// Every batch up to `lsn` is durable. Whether a message entered the window.
     pub fn durable(&mut self, lsn: Lsn, now: Millis, lanes: &mut Lanes) -> bool {
         let mut entered = false;
-        // Messages of one rank become durable in key order, so both ends of `pending` are looked at.
-        let keys: Vec<_> = self.durable_keys(lsn);
-        for key in keys {
-            let Some((at, entry)) = self.pending.remove(&key) else { continue };
-            if key.rank > 0 {
-                self.delayed.unread |= key <= self.end_of_second(now);
-                // The cursor may have passed it while it was not durable.
-                self.delayed.next = self.delayed.next.min(key);
-                // A page that is out was perhaps made before this message was durable.
-                if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
-                    out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
-                }
-            } else if self.arrived.load.is_some() {
+        // Those of rank 0 become durable in key order.
+        while let Some(first) = self.pending.first_entry()
+            && first.key().rank == 0
+            && first.get().0 <= lsn
+        {
+            let (key, (at, entry)) = first.remove_entry();
+            if self.arrived.load.is_some() {
                 self.late.insert(key, (at, entry));
             } else {
                 entered |= self.arrive(key, entry, now, lanes);
             }
         }
-        entered
-    }
-
-    fn durable_keys(&self, lsn: Lsn) -> Vec<MessageKey> {
-        let rank_0 = self.pending.range(..=end_of_arrived(self.queue));
-        let mut keys: Vec<_> = rank_0.take_while(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key).collect();
         let delayed = self.pending.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..);
-        keys.extend(delayed.filter(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key));
-        keys
+        let delayed: Vec<_> = delayed.filter(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key).collect();
+        for key in delayed {
+            self.pending.remove(&key);
+            self.delayed.unread |= key <= self.end_of_second(now);
+            // The cursor may have passed it while it was not durable.
+            self.delayed.next = self.delayed.next.min(key);
+            // A page that is out was perhaps made before this message was durable.
+            if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
+                out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
+            }
+        }
+        entered
     }
 
     /// A durable message stands at the arrived cursor: it enters the window if nothing unread is before it.
