@@ -84,7 +84,7 @@ impl Sends {
             let store = opened.map_err(|error| error.to_string())?.store;
             Ok(Alone { store, waiting: VecDeque::new(), latencies: Vec::new(), failed: None })
         })?;
-        Ok(Sends { desk, queue: clock::now(), body: Vec::new() })
+        Ok(Sends { desk, queue: 0, body: Vec::new() })
     }
 
     /// Appends groups to a queue of its own, and drops the queue afterwards.
@@ -93,17 +93,19 @@ impl Sends {
         self.body = (0..groups.message).map(|i| i as u8).collect();
         self.desk.with(|alone| alone.latencies.clear());
         let (mut sequence, mut making) = (0, Duration::ZERO);
+        // Made while those before are out, as by whoever brings the messages.
+        let mut next = self.batch(sequence, groups.group as u64);
         let (cpu, began) = (own::cpu(), clock::instant());
         while began.elapsed() < groups.duration {
             if !self.desk.with(|alone| alone.has_room(groups.out, groups.group * groups.message * 2)) {
                 self.desk.wait(Duration::from_millis(10));
                 continue;
             }
-            let before = own::thread_cpu();
-            let batch = self.batch(sequence, groups.group as u64);
-            making += own::thread_cpu() - before;
+            self.desk.with(|alone| alone.append(next));
             sequence += groups.group as u64;
-            self.desk.with(|alone| alone.append(batch));
+            let before = own::thread_cpu();
+            next = self.batch(sequence, groups.group as u64);
+            making += own::thread_cpu() - before;
         }
         self.finish()?;
         let mut measure = Measure { messages: sequence, elapsed: began.elapsed(), ..Measure::default() };

@@ -120,17 +120,19 @@ fn tell(name: &str, runs: &[Measure], ceiling: &[Measure]) {
     );
 }
 
-/// Groups of SendMessage, or of SendMessageBatch of ten each, to a queue of its own.
+/// Groups of SendMessage, or of SendMessageBatch of ten each, to a queue of its own. A client makes its next group while
+/// those before are out.
 fn send_through_node(node: &mut Local, groups: Groups, tens: bool) -> Outcome<Measure> {
     node.call(vec![create("sends", &[])])?;
     let (mut measure, mut making) = (Measure::default(), Duration::ZERO);
+    let mut next = send_group("sends", groups, tens);
     let (cpu, began) = (own::cpu(), clock::instant());
     while began.elapsed() < groups.duration || node.out() > 0 {
         if began.elapsed() < groups.duration && node.out() < groups.out {
+            node.begin(std::mem::take(&mut next));
             let before = own::thread_cpu();
-            let requests = send_group("sends", groups, tens);
+            next = send_group("sends", groups, tens);
             making += own::thread_cpu() - before;
-            node.begin(requests);
             continue;
         }
         let answers = node.finish()?;

@@ -7,7 +7,7 @@ use engine::command::Internal;
 use engine::rows::Batch;
 use engine::slot::Slot;
 use engine::{Counts, Entropy, Millis, QueueId, Record, Row};
-use store::Store;
+use store::{Store, Survivors};
 
 use crate::held::{Due, End, Flows, Held};
 use crate::loads::Loads;
@@ -25,7 +25,7 @@ impl<S: Store> Node<S> {
     /// If no slot is configured.
     pub fn open(
         store: S,
-        rows: impl IntoIterator<Item = Row>,
+        rows: impl Into<Survivors>,
         config: NodeConfig,
         sealer: Box<dyn Sealer + Send>,
         now: Millis,
@@ -66,12 +66,13 @@ impl<S: Store> Node<S> {
             #[cfg(debug_assertions)]
             next_check: 0,
         };
-        node.recover(rows);
+        node.recover(rows.into());
         node
     }
 
     /// Each row goes to its view at once: there may be millions.
-    fn recover(&mut self, rows: impl IntoIterator<Item = Row>) {
+    fn recover(&mut self, mut rows: Survivors) {
+        let ids = rows.take_ids();
         let mut copies = BTreeMap::new();
         for row in rows {
             if let Row::Queue(id, copy) = &row {
@@ -84,6 +85,10 @@ impl<S: Store> Node<S> {
                 }
                 None => self.catalogue.apply(&Record::Put(row), self.durable),
             }
+        }
+        for (queue, ids) in ids {
+            let slot = self.place(queue);
+            self.slots[slot].recover_ids(queue, ids);
         }
         self.slots.iter_mut().for_each(|slot| slot.recovered(self.now));
         self.repair(&copies);

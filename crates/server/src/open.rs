@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use disk::LocalDisk;
-use engine::{Millis, Row, Secret};
+use engine::{Millis, Secret};
 use node::sealer::PlainSealer;
 use node::{Node, NodeConfig};
-use store::Store;
 use store::log::{LogStore, Report};
 use store::memory::MemoryStore;
+use store::{Store, Survivors};
 
 use crate::door::Door;
 use crate::random::{self, Source};
@@ -76,7 +76,7 @@ fn secret() -> std::io::Result<Secret> {
 fn door<S: Store + Send + 'static>(
     settings: &Settings,
     store: S,
-    rows: impl IntoIterator<Item = Row>,
+    rows: impl Into<Survivors>,
     secret: Secret,
     now: Millis,
 ) -> Result<Arc<Door>, String> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::queue::dedup::{Dedup, Place};
+use engine::queue::dedup::{Dedup, Drain, Place};
 use engine::rows::{DedupKey, DedupRow};
 use engine::{Millis, QueueId, Record, Row, RowKey};
 
@@ -53,19 +53,21 @@ impl Ids {
         }
     }
 
-    /// Rows in key order, each id forgotten on the way, minute by minute.
-    pub fn into_rows(mut self) -> impl Iterator<Item = Row> + Send {
-        let minutes = std::iter::from_fn(move || {
-            loop {
-                let mut first = self.queues.first_entry()?;
-                let queue = *first.key();
-                if let Some(minute) = first.get_mut().drain_first(queue) {
-                    return Some(minute);
-                }
-                first.remove();
+    /// The rows of the first minute of the first queue, which is forgotten.
+    pub fn drain_first(&mut self) -> Option<Drain> {
+        loop {
+            let mut first = self.queues.first_entry()?;
+            let queue = *first.key();
+            if let Some(minute) = first.get_mut().drain_first(queue) {
+                return Some(minute);
             }
-        });
-        minutes.flatten()
+            first.remove();
+        }
+    }
+
+    /// The ids of each queue.
+    pub fn into_queues(self) -> BTreeMap<QueueId, Dedup> {
+        self.queues
     }
 }
 

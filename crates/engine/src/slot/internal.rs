@@ -6,6 +6,7 @@ use crate::command::{Decision, Facts, Internal, Moment, Undo, Wish};
 use crate::counts::{Count, Counts};
 use crate::ids::{Millis, QueueId};
 use crate::queue::Queue;
+use crate::queue::dedup::Dedup;
 use crate::rows::{Batch, QueueRow, Record, Row};
 use crate::turn::{Turn, settled};
 use crate::{actions::receive_message, transfer};
@@ -28,6 +29,13 @@ impl Slot {
         let Some(queue) = row.key().queue().and_then(|id| self.queues.get_mut(&id)) else { return };
         queue.apply(&Record::Put(row), 0, now);
         queue.dirty = false;
+    }
+
+    /// Takes over all deduplication ids of a queue, which comes before.
+    pub fn recover_ids(&mut self, queue: QueueId, ids: Dedup) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.dedup = ids;
+        }
     }
 
     /// All rows that survived were taken over.
