@@ -31,6 +31,9 @@ pub struct Settings {
     pub queues: usize,
     /// Bytes of all windows of a slot.
     pub window_bytes: usize,
+    /// With more messages of a rank than this at hand, a window reads no more of them. A page takes as long as a few
+    /// receives of ten by many consumers: with fewer they would wait for it.
+    pub window_low: usize,
 }
 
 impl Default for Settings {
@@ -40,6 +43,7 @@ impl Default for Settings {
             rest_after_delete_or_purge: true,
             queues: 1_000_000,
             window_bytes: 64 << 20,
+            window_low: 512,
         }
     }
 }

@@ -98,6 +98,8 @@ pub struct Options {
     pub page_delay: (Micros, Micros),
     /// Whether a deleted name and a purged queue rest for 60 seconds.
     pub rests: bool,
+    /// Messages at hand below which a window reads more.
+    pub window_low: usize,
     /// The laws are checked once in so many steps, or more rarely where there are many rows.
     pub steps_per_check: u64,
 }
@@ -139,6 +141,7 @@ impl Options {
             steps_per_check: rng.pick(&[1, 7, 50]),
             page_delay: rng.pick(&[(0, 0), (0, 0), (0, 2_000), (0, 50_000)]),
             rests: rng.one_in(2),
+            window_low: rng.pick(&[4, 64, 512]),
         }
     }
 }

@@ -99,7 +99,13 @@ impl Queue {
     pub fn new(row: QueueRow, settings: &Settings, recovered: Millis) -> Queue {
         let typed = QueueSettings::of(&row, settings);
         Queue {
-            window: Window::new(row.id, typed.fifo.is_some(), typed.delay, recovered > 0),
+            window: Window::new(
+                row.id,
+                typed.fifo.is_some(),
+                settings.window_low,
+                typed.delay,
+                recovered > 0,
+            ),
             row,
             settings: typed,
             head: Head { next_sequence: 1, ..Head::default() },

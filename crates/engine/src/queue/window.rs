@@ -9,6 +9,8 @@ mod places;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::LoadId;
+#[cfg(doc)]
+use crate::command::Settings;
 use crate::counts::Count;
 use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
 use crate::limits::SECOND;
@@ -21,8 +23,6 @@ const QUEUE_BYTES: usize = 4 << 20;
 const BODY_BYTES: usize = 1 << 20;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
-/// Messages of a rank below which reading on is worth it.
-const FEW: usize = 256;
 /// What an entry takes beside its blob, bytes.
 const ENTRY_BYTES: usize = 256;
 
@@ -98,6 +98,8 @@ impl Out {
 pub struct Window {
     queue: QueueId,
     fifo: bool,
+    /// See [`Settings::window_low`].
+    low: usize,
     /// FIFO queues: how long after it came a message is offered, ms.
     delay: Millis,
     entries: BTreeMap<MessageKey, Entry>,
@@ -170,12 +172,13 @@ fn end_of_arrived(queue: QueueId) -> MessageKey {
 
 impl Window {
     /// The window of a queue that may hold messages on disk (`unread`), or of a new one.
-    pub fn new(queue: QueueId, fifo: bool, delay: Millis, unread: bool) -> Window {
+    pub fn new(queue: QueueId, fifo: bool, low: usize, delay: Millis, unread: bool) -> Window {
         let arrived = MessageKey { queue, rank: 0, sequence: 0 };
         let delayed = MessageKey { queue, rank: 1, sequence: 0 };
         Window {
             queue,
             fifo,
+            low,
             delay,
             entries: BTreeMap::new(),
             bodies: BTreeMap::new(),
@@ -451,11 +454,11 @@ impl Window {
     fn is_low(&self, delayed: bool) -> bool {
         let all_arrived = self.entries.last_key_value().is_none_or(|(key, _)| key.rank == 0);
         let few = match delayed {
-            _ if self.entries.len() <= FEW => true,
+            _ if self.entries.len() <= self.low => true,
             // Most queues hold nothing delayed: they are not counted each time.
             _ if all_arrived => delayed,
-            false => self.entries.range(..=end_of_arrived(self.queue)).nth(FEW).is_none(),
-            true => self.entries.range(end_of_arrived(self.queue)..).nth(FEW).is_none(),
+            false => self.entries.range(..=end_of_arrived(self.queue)).nth(self.low).is_none(),
+            true => self.entries.range(end_of_arrived(self.queue)..).nth(self.low).is_none(),
         };
         few && self.entry_bytes() < QUEUE_BYTES / 2
     }

@@ -75,6 +75,7 @@ impl World {
             slots: self.options.slots,
             settings: engine::command::Settings {
                 window_bytes: self.options.window_bytes,
+                window_low: self.options.window_low,
                 rest_after_delete_or_purge: self.options.rests,
                 ..Default::default()
             },

@@ -170,7 +170,7 @@ mod tests {
     /// cursor has not seen the end, as when no more messages may be touched.
     #[test]
     fn a_window_that_wants_no_load_is_not_cold() {
-        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 0, true), Lanes::default());
+        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 9, 0, true), Lanes::default());
         let first = window.wants(1, &mut lanes).into_iter().find(|want| matches!(want, Want::Arrived(_)));
         window.out(first.expect("nothing was read yet"), LoadId(1));
         assert!(window.is_cold(1, &mut lanes), "a load is out");
@@ -179,7 +179,7 @@ mod tests {
             row: MessageRow::default(),
             blob: Some(Blob::new()),
         };
-        let page = Page { rows: (1..=300).map(found).collect(), ran_out: false, ..Page::default() };
+        let page = Page { rows: (1..=10).map(found).collect(), ran_out: false, ..Page::default() };
         window.loaded(LoadId(1), page, 1, &mut lanes, &mut Counts::default(), |_| None);
         let wants = window.wants(1, &mut lanes);
         assert!(
@@ -197,7 +197,7 @@ mod tests {
     /// queue is purged.
     #[test]
     fn what_cannot_be_read_is_passed_over_and_remembered() {
-        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 0, true), Lanes::default());
+        let (mut window, mut lanes) = (Window::new(QueueId(1), false, 9, 0, true), Lanes::default());
         let key = |sequence| MessageKey { queue: QueueId(1), rank: 0, sequence };
         let found = |sequence, blob| Found { key: key(sequence), row: MessageRow::default(), blob };
         let damage = |from, to| Damage { from: key(from), to: key(to), place: String::new() };
