@@ -43,7 +43,7 @@ impl Default for Settings {
             rest_after_delete_or_purge: true,
             queues: 1_000_000,
             window_bytes: 64 << 20,
-            window_low: 512,
+            window_low: 1024,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::transfer;
 use crate::turn::Turn;
 
 /// Rows of one page of a cursor.
-const RUN_ROWS: usize = 512;
+const RUN_ROWS: usize = 768;
 /// Expired messages looked for, and deleted by one tick.
 const EXPIRED_AT_ONCE: usize = 1_000;
 /// How often a queue's expired messages are looked for: SQS promises minutes, we keep one.
