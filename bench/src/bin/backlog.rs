@@ -252,12 +252,13 @@ impl Bench {
         for part in 1..=PARTS {
             local.rest(Duration::from_millis(500))?;
             let some = (0..3).map(|_| self.short(local)).collect::<Outcome<Vec<f64>>>()?;
+            let short = median(some);
             let (began, cpu) = (clock::instant(), own::cpu());
             let messages = drain(local, "backlog", self.messages() * part / PARTS - drained, &mut received)?;
             let elapsed = began.elapsed();
             (took, spent, drained) = (took + elapsed, spent + (own::cpu() - cpu), drained + messages);
-            shorts.push(median(some));
-            ratios.push(messages as f64 / elapsed.as_secs_f64() / shorts[shorts.len() - 1]);
+            shorts.push(short);
+            ratios.push(messages as f64 / elapsed.as_secs_f64() / short);
         }
         tell("rate", drained as f64 / took.as_secs_f64());
         tell("cpu", spent.as_secs_f64() * 1e6 / drained as f64);

@@ -129,7 +129,7 @@ fn send_through_node(node: &mut Local, groups: Groups, tens: bool) -> Outcome<Me
     let (cpu, began) = (own::cpu(), clock::instant());
     while began.elapsed() < groups.duration || node.out() > 0 {
         if began.elapsed() < groups.duration && node.out() < groups.out {
-            node.begin(std::mem::take(&mut next));
+            node.begin(next);
             let before = own::thread_cpu();
             next = send_group("sends", groups, tens);
             making += own::thread_cpu() - before;

@@ -81,13 +81,16 @@ impl Layer {
 
     /// Whether it says of an older message that it is gone.
     pub fn hides(&self, key: &MessageKey) -> bool {
-        (Some(*key) <= self.gone_to && self.gone.contains(key))
-            || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
+        (Some(*key) <= self.gone_to && self.gone.contains(key)) || self.is_cut(key)
+    }
+
+    fn is_cut(&self, key: &MessageKey) -> bool {
+        self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
     }
 
     /// Answers `hides` for keys that rise from this one on: the deletions are walked through once.
     pub fn hidden_from(&self, from: MessageKey) -> Hidden<'_> {
-        Hidden { gone: self.gone.range(from..).peekable(), marks: &self.marks }
+        Hidden { gone: self.gone.range(from..).peekable(), layer: self }
     }
 
     /// Deletions of older messages, one by one, in key order.
@@ -150,14 +153,14 @@ impl Layer {
 #[derive(Debug)]
 pub struct Hidden<'a> {
     gone: Peekable<btree_set::Range<'a, MessageKey>>,
-    marks: &'a BTreeMap<QueueId, Mark>,
+    layer: &'a Layer,
 }
 
 impl Hidden<'_> {
     /// Whether the layer says of an older message, behind those asked about before, that it is gone.
     pub fn hides(&mut self, key: &MessageKey) -> bool {
         while self.gone.next_if(|gone| *gone < key).is_some() {}
-        self.gone.peek() == Some(&key) || self.marks.get(&key.queue).is_some_and(|mark| mark.takes(key))
+        self.gone.peek() == Some(&key) || self.layer.is_cut(key)
     }
 }
 

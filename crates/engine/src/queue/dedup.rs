@@ -98,7 +98,7 @@ pub struct Place {
     index: usize,
 }
 
-/// The ids of one minute in key order. Memory is given back on the way: at a start two views exist for a while.
+/// The ids of one minute in key order.
 #[derive(Debug)]
 pub struct Drain {
     queue: QueueId,
@@ -107,9 +107,6 @@ pub struct Drain {
     ids: Vec<Packed>,
     kept: BTreeMap<u128, MessageId>,
 }
-
-/// Ids handed out before their memory is given back.
-const SHRINK: usize = 1 << 16;
 
 impl Drain {
     fn new(queue: QueueId, minute: u64, from: Minute) -> Drain {
@@ -125,9 +122,6 @@ impl Iterator for Drain {
 
     fn next(&mut self) -> Option<Row> {
         let packed = self.ids.pop()?;
-        if self.ids.len().is_multiple_of(SHRINK) {
-            self.ids.shrink_to_fit();
-        }
         let (queue, minute, hash) = (self.queue, self.minute, packed.hash());
         let row = packed.row(minute, self.kept.get(&hash).copied());
         Some(Row::Dedup(DedupKey { queue, minute, hash }, row))

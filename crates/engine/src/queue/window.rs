@@ -9,8 +9,6 @@ mod places;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::LoadId;
-#[cfg(doc)]
-use crate::command::Settings;
 use crate::counts::Count;
 use crate::ids::{Lane, Lsn, MessageKey, Millis, QueueId};
 use crate::limits::SECOND;
@@ -98,7 +96,7 @@ impl Out {
 pub struct Window {
     queue: QueueId,
     fifo: bool,
-    /// See [`Settings::window_low`].
+    /// See [`crate::command::Settings::window_low`].
     low: usize,
     /// FIFO queues: how long after it came a message is offered, ms.
     delay: Millis,
