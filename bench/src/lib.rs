@@ -13,3 +13,8 @@ pub mod own;
 pub mod phase;
 pub mod process;
 pub mod requests;
+
+/// The same as `sluice` has.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

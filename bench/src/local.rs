@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth::Principal;
+use auth::Identity;
 use disk::LocalDisk;
-use engine::command::Settings;
+use engine::command::{Caller, Settings};
 use engine::{Error, Lsn, Millis, Reply, Request, Secret};
 use node::sealer::PlainSealer;
 use node::{Input, Node, NodeConfig, Output, RequestId};
@@ -106,7 +106,7 @@ pub struct Local {
     desk: Arc<Desk<Machinery>>,
     next_id: u64,
     out: usize,
-    principal: Principal,
+    identity: Identity,
     /// What opening found.
     pub report: Report,
 }
@@ -127,8 +127,8 @@ impl Local {
         })?;
         let account = "000000000000".to_owned();
         let arn = format!("arn:aws:iam::{account}:root");
-        let principal = Principal { user_id: account.clone(), account, arn };
-        let local = Local { desk, next_id: 1, out: 0, principal, report };
+        let caller = Caller { region: "us-east-1".to_owned(), sender_id: account.clone(), account };
+        let local = Local { desk, next_id: 1, out: 0, identity: Identity { caller, arn }, report };
         while !local.desk.with(|machine| machine.node.is_ready()) {
             local.go_on(LOOK)?;
         }
@@ -142,8 +142,7 @@ impl Local {
         self.out += 1;
         let inputs = requests.into_iter().zip(first..).map(|(request, id)| Input::Request {
             id: RequestId(id),
-            principal: self.principal.clone(),
-            region: "us-east-1".to_owned(),
+            identity: self.identity.clone(),
             request,
         });
         let inputs: Vec<Input> = inputs.collect();

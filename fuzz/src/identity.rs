@@ -30,13 +30,13 @@ pub fn authorization(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for (header, parameter) in [(Some(&*text), None), (None, Some(&*text))] {
         let found = identify(header, parameter, &defaults);
-        let user = &found.principal.user_id;
-        assert!(is_account(&found.principal.account) && is_region(&found.region));
+        let user = &found.caller.sender_id;
+        assert!(is_account(&found.caller.account) && is_region(&found.caller.region));
         assert!(!user.is_empty() && user.len() <= 128 && !user.contains([':', '/', '\n', '\0']));
-        assert_eq!(found.principal.arn.split(':').count(), 6, "{}", found.principal.arn);
-        if *user != defaults.account || found.region != defaults.region {
+        assert_eq!(found.arn.split(':').count(), 6, "{}", found.arn);
+        if *user != defaults.account || found.caller.region != defaults.region {
             accepted();
-            let plain = format!("{user}/20260101/{}/sqs/aws4_request", found.region);
+            let plain = format!("{user}/20260101/{}/sqs/aws4_request", found.caller.region);
             assert_eq!(identify(None, Some(&plain), &defaults), found);
         }
     }

@@ -1,6 +1,8 @@
 //! Who sends a request, in open mode: the signature is read for whom it names, and not verified.
 
-use crate::Principal;
+use engine::command::Caller;
+
+use crate::Identity;
 
 /// What requests that name neither account nor region get.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,15 +10,6 @@ pub struct Defaults {
     /// Twelve digits.
     pub account: String,
     /// For example `us-east-1`.
-    pub region: String,
-}
-
-/// Who sends a request, and for which region.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// Who.
-    pub principal: Principal,
-    /// The region of the credential scope, or the default.
     pub region: String,
 }
 
@@ -34,9 +27,12 @@ pub fn identify(authorization: Option<&str>, credential: Option<&str>, defaults:
         Some(key) if !is_account(key) => format!("arn:aws:iam::{account}:user/{key}"),
         _ => format!("arn:aws:iam::{account}:root"),
     };
-    let user_id = key.unwrap_or(account).to_owned();
-    let principal = Principal { account: account.to_owned(), user_id, arn };
-    Identity { principal, region: region.unwrap_or(&defaults.region).to_owned() }
+    let caller = Caller {
+        account: account.to_owned(),
+        region: region.unwrap_or(&defaults.region).to_owned(),
+        sender_id: key.unwrap_or(account).to_owned(),
+    };
+    Identity { caller, arn }
 }
 
 /// Twelve digits.
@@ -76,33 +72,33 @@ mod tests {
     fn a_signature_names_account_user_and_region() {
         let header = header("AKIDEXAMPLE/20260101/eu-west-1/sqs/aws4_request");
         let identity = identify(Some(&header), None, &defaults());
-        assert_eq!(identity.region, "eu-west-1");
-        assert_eq!(identity.principal.account, "000000000000");
-        assert_eq!(identity.principal.user_id, "AKIDEXAMPLE");
-        assert_eq!(identity.principal.arn, "arn:aws:iam::000000000000:user/AKIDEXAMPLE");
+        assert_eq!(identity.caller.region, "eu-west-1");
+        assert_eq!(identity.caller.account, "000000000000");
+        assert_eq!(identity.caller.sender_id, "AKIDEXAMPLE");
+        assert_eq!(identity.arn, "arn:aws:iam::000000000000:user/AKIDEXAMPLE");
     }
 
     #[test]
     fn a_key_of_twelve_digits_is_an_account() {
         let header = header("123456789012/20260101/us-west-2/sqs/aws4_request");
         let identity = identify(Some(&header), None, &defaults());
-        assert_eq!(identity.principal.account, "123456789012");
-        assert_eq!(identity.principal.arn, "arn:aws:iam::123456789012:root");
+        assert_eq!(identity.caller.account, "123456789012");
+        assert_eq!(identity.arn, "arn:aws:iam::123456789012:root");
     }
 
     #[test]
     fn a_presigned_credential_counts_and_the_header_wins() {
         let presigned = Some("111111111111/20260101/eu-central-1/sqs/aws4_request");
-        assert_eq!(identify(None, presigned, &defaults()).region, "eu-central-1");
+        assert_eq!(identify(None, presigned, &defaults()).caller.region, "eu-central-1");
         let header = header("222222222222/20260101/sa-east-1/sqs/aws4_request");
-        assert_eq!(identify(Some(&header), presigned, &defaults()).principal.account, "222222222222");
+        assert_eq!(identify(Some(&header), presigned, &defaults()).caller.account, "222222222222");
     }
 
     #[test]
     fn nonsense_is_nobody_in_the_default_region() {
         let nobody = identify(None, None, &defaults());
-        assert_eq!(nobody.principal.account, "000000000000");
-        assert_eq!(nobody.region, "us-east-1");
+        assert_eq!(nobody.caller.account, "000000000000");
+        assert_eq!(nobody.caller.region, "us-east-1");
         for wrong in ["Basic eDp5", "AWS4-HMAC-SHA256", &header(""), &header("a b/x/y:z/s"), &header("///")] {
             assert_eq!(identify(Some(wrong), None, &defaults()), nobody, "{wrong}");
         }

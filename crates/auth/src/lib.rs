@@ -2,18 +2,17 @@
 
 mod identify;
 
-pub use identify::{Defaults, Identity, identify, is_account, is_region};
+pub use identify::{Defaults, identify, is_account, is_region};
 
+use engine::command::Caller;
 use engine::{Action, Error, QueueName};
 
-/// Who sends a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// Twelve digits.
-    pub account: String,
-    /// What `SenderId` shows.
-    pub user_id: String,
-    /// For messages of refusal.
+/// Who sends a request, and for which region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// What the engine sees of it.
+    pub caller: Caller,
+    /// As policies and messages of refusal name it.
     pub arn: String,
 }
 
@@ -42,10 +41,10 @@ impl Resource<'_> {
 #[must_use]
 pub struct Permit(());
 
-/// Whether `principal` may do `action` on this resource under the queue's policy text, if it has one.
+/// Whether this identity may do `action` on this resource under the queue's policy text, if it has one.
 /// Called in one place, for every request.
 pub fn authorize(
-    _principal: &Principal,
+    _identity: &Identity,
     _action: Action,
     _resource: Resource<'_>,
     _policy: Option<&str>,

@@ -11,7 +11,7 @@ pub type Millis = u64;
 /// The count of durable batches up to and including one. A reply waits for the `Lsn` it rests on.
 pub type Lsn = u64;
 
-/// A queue's number, never reused. It holds the millisecond of creation, so it only ever grows.
+/// A queue's number: the count of queues ever made, so that none is reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct QueueId(pub u64);
 

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use engine::command::Settings;
+use engine::command::{Caller, Settings};
 use engine::request::{DeleteEntry, Message, ReceiveMessage, SendEntry};
 use engine::{Reply, Request, Secret};
 use node::sealer::PlainSealer;
@@ -24,12 +24,13 @@ impl Load {
     fn step(&mut self, requests: Vec<Request>) -> Vec<Reply> {
         let input = |request| {
             self.last += 1;
-            let principal = auth::Principal {
+            let caller = Caller {
                 account: "000000000000".into(),
-                user_id: "AIDATEST".into(),
-                arn: "arn:aws:iam::000000000000:root".into(),
+                region: "us-east-1".into(),
+                sender_id: "AIDATEST".into(),
             };
-            Input::Request { id: RequestId(self.last), principal, region: "us-east-1".into(), request }
+            let identity = auth::Identity { caller, arn: "arn:aws:iam::000000000000:root".into() };
+            Input::Request { id: RequestId(self.last), identity, request }
         };
         let inputs: Vec<Input> = requests.into_iter().map(input).collect();
         self.now += 1;

@@ -1,9 +1,10 @@
 //! From a client's request to the state machine that decides it: found, authorised, handed over.
 
-use auth::{Permit, Principal, Resource, authorize};
+use auth::{Identity, Permit, Resource, authorize};
 use engine::catalogue::{Catalogue, Verdict};
 use engine::command::{Caller, Command, Facts, Internal};
 use engine::handle::{decode_task, no_such_task};
+use engine::message::Md5;
 use engine::request::ReceiveMessage;
 use engine::rows::QueueRow;
 use engine::{Code, Error, Lsn, Millis, QueueId, QueueName, Request, Secret, message};
@@ -30,15 +31,14 @@ const TRIES: u32 = 10;
 
 impl<S: Store> Node<S> {
     /// Takes one request from its arrival to its decision.
-    pub(crate) fn request(&mut self, arrival: Arrival) {
-        let Arrival { id, principal, region, request, digests, arrived } = arrival;
-        let caller =
-            Caller { account: principal.account.clone(), region, sender_id: principal.user_id.clone() };
+    pub(crate) fn request(&mut self, arrival: Arrival, digests: &[Md5]) {
+        let Arrival { id, identity, request, arrived } = arrival;
         let (permit, queue, route) =
-            match admit(&self.catalogue, &self.secret, self.so_far(), &principal, &caller, &request) {
+            match admit(&self.catalogue, &self.secret, self.so_far(), &identity, &request) {
                 Ok((permit, queue, route)) => (permit, queue.map(|row| row.id), route),
                 Err((error, rests)) => return self.refuse(id, error, rests),
             };
+        let caller = identity.caller;
         match (request, queue) {
             (request, _) if is_catalogues(&request) => {
                 let administration = Administration { id, caller, request, route, made: None, tries: 0 };
@@ -135,10 +135,10 @@ fn admit<'a>(
     catalogue: &'a Catalogue,
     secret: &Secret,
     so_far: Lsn,
-    principal: &Principal,
-    caller: &Caller,
+    identity: &Identity,
     request: &Request,
 ) -> Result<(Permit, Option<&'a QueueRow>, Lsn), (Error, Lsn)> {
+    let caller = &identity.caller;
     let (row, lsn, name) = match address(caller, request) {
         Address::Url(url) => {
             let (row, lsn) = catalogue.resolve(caller, url)?;
@@ -167,7 +167,7 @@ fn admit<'a>(
         (None, None) => Resource::Any,
     };
     let policy = row.and_then(|row| row.attributes.get("Policy")).map(String::as_str);
-    let permit = authorize(principal, request.action(), resource, policy).map_err(|error| (error, lsn))?;
+    let permit = authorize(identity, request.action(), resource, policy).map_err(|error| (error, lsn))?;
     Ok((permit, row, lsn))
 }
 

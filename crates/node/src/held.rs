@@ -34,6 +34,8 @@ pub(crate) enum Due {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     by_lsn: BTreeMap<Lsn, Vec<Due>>,
+    /// The room of the last ones that were taken, for the next.
+    spare: Vec<Due>,
 }
 
 impl Held {
@@ -48,7 +50,8 @@ impl Held {
     }
 
     fn insert(&mut self, rests: Lsn, due: Due) {
-        self.by_lsn.entry(rests).or_default().push(due);
+        let spare = &mut self.spare;
+        self.by_lsn.entry(rests).or_insert_with(|| std::mem::take(spare)).push(due);
     }
 
     /// The dues of the lowest `Lsn`, if that is at most `lsn`.
@@ -161,13 +164,15 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn release(&mut self, dues: Vec<Due>) {
-        for due in dues {
+    fn release(&mut self, mut dues: Vec<Due>) {
+        self.outputs.reserve(dues.len());
+        for due in dues.drain(..) {
             match due {
                 Due::Reply(pending) => self.let_out(pending),
                 due => self.ready.push_back(due),
             }
         }
+        self.held.spare = dues;
     }
 
     fn let_out(&mut self, Pending { id, result, undo }: Pending) {

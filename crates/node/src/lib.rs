@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::catalogue::Catalogue;
 use engine::command::{Settings, Undo};
+use engine::message::Md5;
 use engine::rows::Batch;
 use engine::slot::Slot;
 use engine::{Counts, Entropy, Error, Lsn, Millis, QueueId, Reply, Request, Secret};
@@ -53,9 +54,7 @@ pub enum Input {
         /// Its number.
         id: RequestId,
         /// Who asks.
-        principal: auth::Principal,
-        /// The region its credential scope names, or the server's own.
-        region: String,
+        identity: auth::Identity,
         /// What is asked.
         request: Request,
     },
@@ -123,8 +122,8 @@ pub struct Node<S: Store> {
     /// Queues whose waiters are to be decided again.
     stirred: BTreeSet<QueueId>,
     loads: Loads,
-    /// Requests that wait for room, in order of arrival.
-    crowded: VecDeque<Arrival>,
+    /// Requests that wait for room, in order of arrival, and the MD5s of the bodies they send.
+    crowded: VecDeque<(Arrival, Vec<Md5>)>,
     /// Requests whose reply did not come out in the turn they came in.
     live: BTreeMap<RequestId, Live>,
 
@@ -189,7 +188,7 @@ impl<S: Store> Node<S> {
             || (!self.stirred.is_empty() && self.has_room());
         let leftover = leftover.then_some(self.now);
         let slots = self.slots.iter().filter_map(Slot::next_deadline).min();
-        let crowd = self.crowded.front().map(|first| first.arrived + turn::PATIENCE);
+        let crowd = self.crowded.front().map(|(first, _)| first.arrived + turn::PATIENCE);
         let look = self.store.room().sends_refused.then_some(self.look_at);
         let heartbeat = Some(self.now + turn::HEARTBEAT);
         [leftover, slots, crowd, self.waiters.next_deadline(), look, heartbeat].into_iter().flatten().min()

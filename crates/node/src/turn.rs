@@ -38,11 +38,8 @@ const ROWS_A_BATCH: u64 = 100;
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub id: RequestId,
-    pub principal: auth::Principal,
-    pub region: String,
+    pub identity: auth::Identity,
     pub request: Request,
-    /// Of its messages' bodies.
-    pub digests: Vec<Md5>,
     /// ms
     pub arrived: Millis,
 }
@@ -130,8 +127,11 @@ impl<S: Store> Node<S> {
         self.end_waiters();
         self.admit_crowd();
         let digests = send::digests(inputs.as_slice());
-        for (input, digests) in inputs.zip(digests) {
-            self.input(input, digests);
+        let mut digests = digests.as_slice();
+        for input in inputs {
+            let (own, others) = digests.split_at(send::bodies(&input).count());
+            digests = others;
+            self.input(input, own);
         }
         self.settle(dues);
     }
@@ -206,12 +206,13 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn input(&mut self, input: Input, digests: Vec<Md5>) {
+    /// Takes one input; the MD5s are those of the bodies it sends.
+    fn input(&mut self, input: Input, digests: &[Md5]) {
         match input {
-            Input::Request { id, principal, region, request } => {
+            Input::Request { id, identity, request } => {
                 let arrived = self.now;
                 self.counters.requests += 1;
-                self.arrive(Arrival { id, principal, region, request, digests, arrived });
+                self.arrive(Arrival { id, identity, request, arrived }, digests);
             }
             Input::Gone(id) => self.gone(id),
             Input::Undo(undo) if undo.is_empty() => {}
@@ -219,28 +220,28 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn arrive(&mut self, arrival: Arrival) {
+    fn arrive(&mut self, arrival: Arrival, digests: &[Md5]) {
         if self.crowded.is_empty() && self.fits(weight(&arrival.request)) {
-            self.request(arrival);
+            self.request(arrival, digests);
         } else {
             self.remember(arrival.id);
-            self.crowded.push_back(arrival);
+            self.crowded.push_back((arrival, digests.to_vec()));
         }
     }
 
     /// Admits those that wait for room, in order of arrival; who has waited too long is throttled.
     fn admit_crowd(&mut self) {
-        while let Some(first) = self.crowded.front() {
+        while let Some((first, _)) = self.crowded.front() {
             let fits = self.fits(weight(&first.request));
             if !fits && self.now < first.arrived + PATIENCE {
                 return;
             }
-            let Some(first) = self.crowded.pop_front() else { return };
+            let Some((first, digests)) = self.crowded.pop_front() else { return };
             if self.drop_if_gone(first.id) {
                 continue;
             }
             if fits {
-                self.request(first);
+                self.request(first, &digests);
             } else {
                 self.throttle(first.id);
             }

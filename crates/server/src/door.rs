@@ -116,20 +116,14 @@ impl Door {
     }
 
     /// Brings a request in. Dropping what comes back says that the client is gone.
-    pub fn request(
-        self: &Arc<Door>,
-        principal: auth::Principal,
-        region: String,
-        request: Request,
-    ) -> Pending {
+    pub fn request(self: &Arc<Door>, identity: auth::Identity, request: Request) -> Pending {
         let (sender, receiver) = oneshot::channel();
         // Under the inbox's lock, so that ids rise in the order of arrival.
         let mut inbox = lock(&self.inbox);
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        inbox.arrivals.push(Arrival {
-            input: Input::Request { id, principal, region, request },
-            reply: Some((id, sender)),
-        });
+        inbox
+            .arrivals
+            .push(Arrival { input: Input::Request { id, identity, request }, reply: Some((id, sender)) });
         self.schedule(inbox);
         Pending { door: self.clone(), id, receiver, answered: false }
     }

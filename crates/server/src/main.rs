@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use server::{server as serving, settings, tools};
 
+/// See decision 9.
+#[cfg(all(feature = "jemalloc", target_arch = "x86_64", target_os = "linux"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Exit code for a wrong command line, as most programs have it.
 const USAGE: u8 = 2;
 

@@ -8,7 +8,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 
-use engine::command::{Settings, Undo};
+use engine::command::{Caller, Settings, Undo};
 use engine::reply::{ReceivedMessage, SentMessage};
 use engine::request::{Message, Pairs, ReceiveMessage};
 use engine::{Ask, Batch, Code, Error, Lsn, Millis, Record, Reply, Request, Row, Secret};
@@ -169,12 +169,13 @@ impl World {
     pub fn input(&mut self, request: Request) -> (RequestId, Input) {
         self.last += 1;
         let id = RequestId(self.last);
-        let principal = auth::Principal {
+        let caller = Caller {
             account: "000000000000".into(),
-            user_id: "AIDATEST".into(),
-            arn: "arn:aws:iam::000000000000:root".into(),
+            region: "us-east-1".into(),
+            sender_id: "AIDATEST".into(),
         };
-        (id, Input::Request { id, principal, region: "us-east-1".into(), request })
+        let identity = auth::Identity { caller, arn: "arn:aws:iam::000000000000:root".into() };
+        (id, Input::Request { id, identity, request })
     }
 
     /// Begins a request.

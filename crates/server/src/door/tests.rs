@@ -91,14 +91,8 @@ fn door(delay: usize) -> (Arc<Door>, Arc<Mutex<Seen>>) {
     (Door::new(Box::new(Slow(seen.clone())), |text| panic!("{text}")), seen)
 }
 
-fn request() -> (auth::Principal, String, Request) {
-    let principal = auth::Principal { account: String::new(), user_id: String::new(), arn: String::new() };
-    (principal, String::new(), Request::DeleteQueue { queue_url: String::new() })
-}
-
 fn ask(door: &Arc<Door>) -> Pending {
-    let (principal, region, request) = request();
-    door.request(principal, region, request)
+    door.request(auth::Identity::default(), Request::DeleteQueue { queue_url: String::new() })
 }
 
 #[tokio::test]
@@ -185,8 +179,8 @@ fn a_panic_in_a_turn_is_fatal() {
     let (told, fatal) = mpsc::channel();
     let node = Box::new(Slow(Arc::default()));
     let door = Door::new(node, move |text| told.send(text.to_owned()).expect("listening"));
-    let (principal, region, _) = request();
-    let _pending = door.request(principal, region, Request::PurgeQueue { queue_url: String::new() });
+    let purge = Request::PurgeQueue { queue_url: String::new() };
+    let _pending = door.request(auth::Identity::default(), purge);
     door.completed();
     assert!(fatal.try_recv().expect("told").contains("panicked"));
 }

@@ -1,6 +1,7 @@
 //! One event after another: time jumps to the next, clients act, the node steps, replies are judged.
 
-use auth::Principal;
+use auth::Identity;
+use engine::command::Caller;
 use engine::queue::offer::BODIES;
 use engine::reply::{ReceivedMessage, Reply};
 use engine::{Error, Request};
@@ -363,12 +364,9 @@ fn brief(result: &Result<Reply, Error>) -> String {
 }
 
 fn input(id: u64, request: Request) -> Input {
-    let principal = Principal {
-        account: ACCOUNT.into(),
-        user_id: "client".into(),
-        arn: format!("arn:aws:iam::{ACCOUNT}:root"),
-    };
-    Input::Request { id: RequestId(id), principal, region: REGION.into(), request }
+    let caller = Caller { account: ACCOUNT.into(), region: REGION.into(), sender_id: "client".into() };
+    let identity = Identity { caller, arn: format!("arn:aws:iam::{ACCOUNT}:root") };
+    Input::Request { id: RequestId(id), identity, request }
 }
 
 /// Receives come before everything else, in the order their handles claim.

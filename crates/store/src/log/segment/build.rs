@@ -144,7 +144,8 @@ impl Builder {
 
     fn close_leaf(&mut self) {
         let Some(mut entry) = self.entry.take() else { return };
-        let leaf = std::mem::take(&mut self.leaf);
+        let next = Vec::with_capacity(self.leaf.len());
+        let leaf = std::mem::replace(&mut self.leaf, next);
         entry.leaf = self.append(&leaf);
         entry.lane = entry.lane.filter(|_| !self.mixed);
         self.index.push(entry);
