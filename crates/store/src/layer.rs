@@ -136,10 +136,8 @@ impl Layer {
     /// Single deletions that the queue's mark says as well.
     fn forget_gone(&mut self, queue: QueueId) {
         let Some(mark) = self.marks.get(&queue) else { return };
-        let keys = self.gone.range(first_of(queue)..=last_of(queue)).filter(|key| mark.takes(key));
-        for key in keys.copied().collect::<Vec<_>>() {
-            self.gone.remove(&key);
-        }
+        let range = first_of(queue)..=last_of(queue);
+        self.gone.extract_if(range, |key| mark.takes(key)).for_each(drop);
     }
 
     /// What is left to be freed of one that nobody needs any more.

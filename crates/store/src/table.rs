@@ -1,7 +1,7 @@
 //! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use engine::rows::{Blob, Cut, MessageRow};
 use engine::{Ask, Found, Lane, Lsn, MessageKey, Millis, Page, QueueId};
@@ -50,7 +50,7 @@ impl Table {
     pub fn put(&mut self, key: MessageKey, entry: Entry) {
         let (lane, bytes) = (entry.row.lane, entry.blob.len() + ENTRY_BYTES);
         if let Some(old) = self.messages.insert(key, entry) {
-            self.forget(&key, &old);
+            forget(&mut self.lanes, &mut self.bytes, &key, &old);
         }
         self.bytes += bytes;
         if lane != Lane::NONE && key.rank == 0 {
@@ -61,14 +61,14 @@ impl Table {
     /// Removes a message; whether it was there.
     pub fn remove(&mut self, key: &MessageKey) -> bool {
         let Some(entry) = self.messages.remove(key) else { return false };
-        self.forget(key, &entry);
+        forget(&mut self.lanes, &mut self.bytes, key, &entry);
         true
     }
 
-    fn forget(&mut self, key: &MessageKey, entry: &Entry) {
-        self.bytes -= entry.blob.len() + ENTRY_BYTES;
-        if entry.row.lane != Lane::NONE && key.rank == 0 {
-            self.lanes.remove(&(key.queue, entry.row.lane, key.sequence));
+    /// Removes those of a range that `gone` says; there may be very many.
+    fn remove_range(&mut self, range: impl RangeBounds<MessageKey>, gone: impl Fn(&MessageKey) -> bool) {
+        for (key, entry) in self.messages.extract_if(range, |key, _| gone(key)) {
+            forget(&mut self.lanes, &mut self.bytes, &key, &entry);
         }
     }
 
@@ -79,29 +79,19 @@ impl Table {
 
     /// Removes what a cut takes, but for `spared`, which are in key order.
     pub fn cut(&mut self, cut: &Cut, spared: &[MessageKey]) {
-        let mut gone = Vec::new();
+        let gone = |key: &MessageKey| cut.takes(key) && spared.binary_search(key).is_err();
+        let first = first_of(cut.queue);
         if let Some(below) = cut.arrived_below {
-            let first = first_of(cut.queue);
-            gone.extend(
-                self.messages.range(first..MessageKey { sequence: below, ..first }).map(|(key, _)| *key),
-            );
+            self.remove_range(first..MessageKey { sequence: below, ..first }, gone);
         }
         if cut.delayed_below.is_some() {
-            let first = MessageKey { rank: 1, ..first_of(cut.queue) };
-            let keys = self.messages.range(first..=last_of(cut.queue)).map(|(key, _)| *key);
-            gone.extend(keys.filter(|key| cut.takes(key)));
-        }
-        for key in gone.iter().filter(|key| spared.binary_search(key).is_err()) {
-            self.remove(key);
+            self.remove_range(MessageKey { rank: 1, ..first }..=last_of(cut.queue), gone);
         }
     }
 
     /// Removes every message of a queue.
     pub fn drop_queue(&mut self, queue: QueueId) {
-        let keys = self.messages.range(first_of(queue)..=last_of(queue)).map(|(key, _)| *key);
-        for key in keys.collect::<Vec<_>>() {
-            self.remove(&key);
-        }
+        self.remove_range(first_of(queue)..=last_of(queue), |_| true);
     }
 
     /// The messages of a range, in key order.
@@ -190,6 +180,14 @@ impl Table {
             page.rows.push(Found { key: *key, row: entry.row.clone(), blob: None });
         }
         page
+    }
+}
+
+/// What a removed message leaves behind.
+fn forget(lanes: &mut BTreeSet<Place>, bytes: &mut usize, key: &MessageKey, entry: &Entry) {
+    *bytes -= entry.blob.len() + ENTRY_BYTES;
+    if entry.row.lane != Lane::NONE && key.rank == 0 {
+        lanes.remove(&(key.queue, entry.row.lane, key.sequence));
     }
 }
 
