@@ -132,7 +132,8 @@ impl Iterator for Drain {
 /// that no send pays for all ids before it. The hashes are keyed, so nobody can fill one bucket.
 #[derive(Clone, Debug, Default)]
 struct Minute {
-    buckets: Vec<Vec<Packed>>,
+    /// Slices, not vectors: these take a third less beside their ids, and no room for more.
+    buckets: Vec<Box<[Packed]>>,
     count: usize,
     /// The ids of moved messages, which kept theirs.
     kept: BTreeMap<u128, MessageId>,
@@ -147,7 +148,7 @@ struct Packed {
 }
 
 /// Ids of a bucket on average, at most.
-const FULL: usize = 12;
+const FULL: usize = 8;
 /// Bits for the ms of a minute.
 const OFFSET_BITS: u32 = 16;
 
@@ -196,17 +197,17 @@ impl Minute {
         }
         let at = self.bucket(hash as u64);
         let bucket = &mut self.buckets[at];
-        if bucket.len() == bucket.capacity() {
-            // Doubling would leave a quarter of all memory empty.
-            bucket.reserve_exact(2);
-        }
-        bucket.push(Packed::new(hash, &row));
+        let mut ids = std::mem::take(bucket).into_vec();
+        // An allocator rounds up, so that most of the time nothing moves.
+        ids.reserve_exact(1);
+        ids.push(Packed::new(hash, &row));
+        *bucket = ids.into_boxed_slice();
     }
 
     /// Adds a bucket, which takes its share out of one that was there.
     fn split(&mut self) {
         let before = self.buckets.len();
-        self.buckets.push(Vec::new());
+        self.buckets.push(Box::default());
         if before == 0 {
             return;
         }
@@ -214,24 +215,21 @@ impl Minute {
         let all = std::mem::take(&mut self.buckets[source]);
         let goes = |packed: &&Packed| self.bucket(packed.low) == before;
         let (moved, left): (Vec<Packed>, Vec<Packed>) = all.iter().partition(|packed| goes(packed));
-        self.buckets[before] = exact(moved);
-        self.buckets[source] = exact(left);
+        self.buckets[before] = moved.into_boxed_slice();
+        self.buckets[source] = left.into_boxed_slice();
     }
 
     fn remove(&mut self, hash: u128) {
         let at = self.bucket(hash as u64);
         let Some(bucket) = self.buckets.get_mut(at) else { return };
         if let Some(place) = bucket.iter().position(|packed| packed.hash() == hash) {
-            bucket.swap_remove(place);
+            let mut ids = std::mem::take(bucket).into_vec();
+            ids.swap_remove(place);
+            *bucket = ids.into_boxed_slice();
             self.count -= 1;
             self.kept.remove(&hash);
         }
     }
-}
-
-fn exact(mut bucket: Vec<Packed>) -> Vec<Packed> {
-    bucket.shrink_to_fit();
-    bucket
 }
 
 #[cfg(test)]
@@ -295,8 +293,7 @@ mod tests {
             ids.insert(hash, DedupRow { sequence, sent: 0, id: None });
         }
         // An allocation takes 16 bytes more than it was asked for, about.
-        let bytes =
-            |bucket: &Vec<Packed>| bucket.capacity() * size_of::<Packed>() + size_of::<Vec<Packed>>() + 16;
+        let bytes = |bucket: &Box<[Packed]>| size_of_val(&**bucket) + size_of_val(bucket) + 16;
         let all: usize = ids.buckets.iter().map(bytes).sum();
         assert!(all <= 32 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
     }
