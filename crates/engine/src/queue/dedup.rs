@@ -293,8 +293,8 @@ mod tests {
             ids.insert(hash, DedupRow { sequence, sent: 0, id: None });
         }
         // An allocation takes 16 bytes more than it was asked for, about.
-        let bytes = |bucket: &Box<[Packed]>| size_of_val(&**bucket) + size_of_val(bucket) + 16;
-        let all: usize = ids.buckets.iter().map(bytes).sum();
+        let bytes = |bucket: &[Packed]| size_of_val(bucket) + size_of::<Box<[Packed]>>() + 16;
+        let all: usize = ids.buckets.iter().map(|bucket| bytes(bucket)).sum();
         assert!(all <= 32 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
     }
 }
