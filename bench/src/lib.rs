@@ -14,7 +14,5 @@ pub mod phase;
 pub mod process;
 pub mod requests;
 
-/// The same as `sluice` has.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: server::Allocator = server::Allocator;

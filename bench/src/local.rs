@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth::Identity;
+use auth::{Defaults, Identity};
 use disk::LocalDisk;
-use engine::command::{Caller, Settings};
+use engine::command::Settings;
 use engine::{Error, Lsn, Millis, Reply, Request, Secret};
 use node::sealer::PlainSealer;
 use node::{Input, Node, NodeConfig, Output, RequestId};
@@ -125,10 +125,9 @@ impl Local {
             let node = Node::open(opened.store, opened.rows, config, Box::new(PlainSealer), now);
             Ok(Machinery { node, seed: now, groups: VecDeque::new(), idle_at: None, appended, failed: None })
         })?;
-        let account = "000000000000".to_owned();
-        let arn = format!("arn:aws:iam::{account}:root");
-        let caller = Caller { region: "us-east-1".to_owned(), sender_id: account.clone(), account };
-        let local = Local { desk, next_id: 1, out: 0, identity: Identity { caller, arn }, report };
+        let defaults = Defaults { account: "000000000000".to_owned(), region: "us-east-1".to_owned() };
+        let identity = auth::identify(None, None, &defaults);
+        let local = Local { desk, next_id: 1, out: 0, identity, report };
         while !local.desk.with(|machine| machine.node.is_ready()) {
             local.go_on(LOOK)?;
         }

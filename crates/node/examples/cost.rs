@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use engine::command::{Caller, Settings};
+use engine::command::Settings;
 use engine::request::{DeleteEntry, Message, ReceiveMessage, SendEntry};
 use engine::{Reply, Request, Secret};
 use node::sealer::PlainSealer;
@@ -24,12 +24,8 @@ impl Load {
     fn step(&mut self, requests: Vec<Request>) -> Vec<Reply> {
         let input = |request| {
             self.last += 1;
-            let caller = Caller {
-                account: "000000000000".into(),
-                region: "us-east-1".into(),
-                sender_id: "AIDATEST".into(),
-            };
-            let identity = auth::Identity { caller, arn: "arn:aws:iam::000000000000:root".into() };
+            let defaults = auth::Defaults { account: "000000000000".into(), region: "us-east-1".into() };
+            let identity = auth::identify(None, None, &defaults);
             Input::Request { id: RequestId(self.last), identity, request }
         };
         let inputs: Vec<Input> = requests.into_iter().map(input).collect();

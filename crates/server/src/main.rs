@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use server::{server as serving, settings, tools};
 
-/// See decision 9.
-#[cfg(all(feature = "jemalloc", target_arch = "x86_64", target_os = "linux"))]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: server::Allocator = server::Allocator;
 
 /// Exit code for a wrong command line, as most programs have it.
 const USAGE: u8 = 2;

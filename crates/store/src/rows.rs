@@ -40,12 +40,14 @@ pub fn last_of(queue: QueueId) -> MessageKey {
     MessageKey { queue, rank: u64::MAX, sequence: u64::MAX }
 }
 
+/// Whether a cut removes a message; `spared` are in key order.
+pub fn removes(cut: &Cut, spared: &[MessageKey], key: &MessageKey) -> bool {
+    cut.takes(key) && spared.binary_search(key).is_err()
+}
+
 /// Removes a range of a map.
-fn remove_range<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, from: K, to: K) {
-    let keys: Vec<K> = map.range(from..=to).map(|(key, _)| *key).collect();
-    for key in keys {
-        map.remove(&key);
-    }
+fn remove_range<K: Ord, V>(map: &mut BTreeMap<K, V>, from: K, to: K) {
+    map.extract_if(from..=to, |_, _| true).for_each(drop);
 }
 
 impl SmallRows {
@@ -106,11 +108,7 @@ impl SmallRows {
         let ends =
             MessageKey { rank: from, ..first_of(cut.queue) }..=MessageKey { rank, ..last_of(cut.queue) };
         if from <= rank {
-            let rows = self.touched.range(ends);
-            let gone: Vec<MessageKey> = rows.map(|(key, _)| *key).filter(|key| cut.takes(key)).collect();
-            for key in gone.iter().filter(|key| spared.binary_search(key).is_err()) {
-                self.touched.remove(key);
-            }
+            self.touched.extract_if(ends, |key, _| removes(cut, spared, key)).for_each(drop);
         }
         if cut.arrived_below.is_some() && cut.delayed_below.is_some() {
             self.drop_due_and_attempts(cut.queue);

@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use engine::rows::{Blob, Cut, MessageRow};
 use engine::{Ask, Found, Lane, Lsn, MessageKey, Millis, Page, QueueId};
 
-use crate::rows::{first_of, last_of};
+use crate::rows::{first_of, last_of, removes};
 
 /// Bytes of blobs that one page carries, about.
 pub const PAGE_BYTES: usize = 1 << 20;
@@ -79,7 +79,7 @@ impl Table {
 
     /// Removes what a cut takes, but for `spared`, which are in key order.
     pub fn cut(&mut self, cut: &Cut, spared: &[MessageKey]) {
-        let gone = |key: &MessageKey| cut.takes(key) && spared.binary_search(key).is_err();
+        let gone = |key: &MessageKey| removes(cut, spared, key);
         let first = first_of(cut.queue);
         if let Some(below) = cut.arrived_below {
             self.remove_range(first..MessageKey { sequence: below, ..first }, gone);

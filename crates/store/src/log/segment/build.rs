@@ -144,9 +144,10 @@ impl Builder {
 
     fn close_leaf(&mut self) {
         let Some(mut entry) = self.entry.take() else { return };
-        let next = Vec::with_capacity(self.leaf.len());
-        let leaf = std::mem::replace(&mut self.leaf, next);
+        let mut leaf = std::mem::take(&mut self.leaf);
         entry.leaf = self.append(&leaf);
+        leaf.clear();
+        self.leaf = leaf;
         entry.lane = entry.lane.filter(|_| !self.mixed);
         self.index.push(entry);
     }
