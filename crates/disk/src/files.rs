@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, OFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags};
 use store::disk::FileName;
 
 use crate::aligned::Aligned;
@@ -119,6 +119,11 @@ impl Files {
             return Ok(handle);
         }
         let handle = Arc::new(open_options(way).open(self.path(file))?);
+        if way == Way::Buffered {
+            // The store asks for what it needs. What the kernel reads ahead of that, megabytes where it is set to,
+            // holds up the journal's writes. It is advice: a file system that does not take it serves as well.
+            let _ = rustix::fs::fadvise(&handle, 0, None, Advice::Random);
+        }
         self.cache().keep(file, way, handle.clone());
         Ok(handle)
     }
