@@ -118,6 +118,15 @@ impl Sends {
         Ok(measure)
     }
 
+    /// Lets time pass: the store does what it has left to do.
+    pub fn rest(&self, duration: Duration) -> Result<(), String> {
+        let end = clock::instant() + duration;
+        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
+            self.desk.wait(left);
+        }
+        self.finish()
+    }
+
     fn finish(&self) -> Result<(), String> {
         loop {
             let (left, failed) = self.desk.with(|alone| (alone.waiting.len(), alone.failed.clone()));

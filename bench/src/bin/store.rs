@@ -22,6 +22,9 @@ use store::log::Options;
 const USAGE: &str = "store [--work send|cycle|pace] [--data ./bench-data] [--groups 1,16,128,1024] [--message 1024] \
                      [--out 2] [--rounds 7] [--seconds 2] [--messages 300000] [--gib 1] [--rate 40000]";
 
+/// After each turn: what it left to be freed and removed is no part of the next one.
+const REST: Duration = Duration::from_millis(500);
+
 type Outcome<T> = Result<T, String>;
 
 fn main() {
@@ -71,8 +74,11 @@ fn send_in_groups(arguments: &Arguments, data: &Path, ceiling: &mut Ceiling, gro
     for round in 0..=arguments.get("rounds", 7) {
         let one = ceiling.run(group, groups.message, groups.duration).map_err(|error| error.to_string())?;
         let two = alone.run(groups)?;
+        alone.rest(REST)?;
         let three = send_through_node(&mut node, groups, false)?;
+        node.rest(REST)?;
         let four = send_through_node(&mut node, groups, true)?;
+        node.rest(REST)?;
         if round > 0 {
             bare.push(one);
             stored.push(two);
