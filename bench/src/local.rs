@@ -160,6 +160,7 @@ impl Local {
 
     /// Waits for the oldest group. An error reply is an error.
     pub fn finish(&mut self) -> Result<Answers, String> {
+        assert!(self.out > 0, "a group is out");
         loop {
             let done = self.desk.with(|machine| {
                 let answered = machine.groups.front().is_some_and(|group| group.missing == 0);

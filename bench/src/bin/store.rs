@@ -133,8 +133,12 @@ fn send_through_node(node: &mut Local, groups: Groups, tens: bool) -> Outcome<Me
     let (mut measure, mut making) = (Measure::default(), Duration::ZERO);
     let mut next = send_group("sends", groups, tens);
     let (cpu, began) = (own::cpu(), clock::instant());
-    while began.elapsed() < groups.duration || node.out() > 0 {
-        if began.elapsed() < groups.duration && node.out() < groups.out {
+    loop {
+        let is_sending = began.elapsed() < groups.duration;
+        if !is_sending && node.out() == 0 {
+            break;
+        }
+        if is_sending && node.out() < groups.out {
             node.begin(next);
             let before = own::thread_cpu();
             next = send_group("sends", groups, tens);
@@ -245,9 +249,13 @@ fn cycle(node: &mut Local, groups: Groups) -> Outcome<Measure> {
     let (mut measure, mut making) = (Measure::default(), Duration::ZERO);
     let mut received: Vec<String> = Vec::new();
     let (cpu, began) = (own::cpu(), clock::instant());
-    while began.elapsed() < groups.duration || node.out() > 0 {
+    loop {
+        let is_sending = began.elapsed() < groups.duration;
+        if !is_sending && node.out() == 0 {
+            break;
+        }
         let before = own::thread_cpu();
-        if began.elapsed() < groups.duration && node.out() < groups.out {
+        if is_sending && node.out() < groups.out {
             let mut requests = delete_all("cycle", &mut received);
             requests.extend(receive_all("cycle", groups.group));
             requests.extend(send_group("cycle", groups, false));
