@@ -5,7 +5,7 @@
 //! woken only when it sleeps; a busy one takes the next operation by itself.
 //!
 //! Durable writes use O_DIRECT and O_DSYNC where the file system allows, one system call for data and
-//! barrier together, and otherwise `write` and `fdatasync`.
+//! barrier together, and otherwise `write` and `fdatasync`. Reads go through the page cache, and nothing is read ahead.
 
 mod aligned;
 mod beside;
