@@ -21,6 +21,8 @@ const ZEROS: usize = 256 << 10;
 const CHUNK: usize = 1 << 20;
 /// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
 const DURABLE_CHUNK: usize = 8 << 20;
+/// Bytes of other files written at once: behind them a write of the journal may have to wait.
+const BESIDE_CHUNK: usize = 128 << 10;
 /// Bytes of a file that is removed given back at once.
 const FREED: u64 = 1 << 20;
 
@@ -99,9 +101,10 @@ impl Performer {
             return handle.sync_data().map(done);
         }
         let handle = self.files.handle_or_new(file, if sync { Way::Durable } else { Way::Direct })?;
-        let bounce = self.bounce_for(data.len().min(DURABLE_CHUNK));
+        let most = if sync { DURABLE_CHUNK } else { BESIDE_CHUNK };
+        let bounce = self.bounce_for(data.len().min(most));
         let mut at = offset;
-        for chunk in data.chunks(DURABLE_CHUNK) {
+        for chunk in data.chunks(most) {
             handle.write_all_at(bounce.copy_of(chunk), at)?;
             at += chunk.len() as u64;
         }

@@ -12,7 +12,7 @@ use super::blocks::{Stop, Waiter};
 use super::job::checkpoint::Checkpoint;
 use super::job::flush::{Changed, Flush};
 use super::job::merge::Merge;
-use super::job::{Job, Kind, Next, View};
+use super::job::{Job, Kind, LARGEST_STEP, Next, STEP, View};
 use super::journal::Position;
 use super::manifest::{self, Manifest};
 use super::segment::Segment;
@@ -148,6 +148,7 @@ impl<D: Disk> LogStore<D> {
             small: &self.state.small,
             blocks: &mut self.blocks,
             block: self.disk.block(),
+            step: self.journal.usual_group().clamp(STEP, LARGEST_STEP),
             last: self.state.last,
         };
         match running.job.step(view, running.read.take()) {

@@ -15,6 +15,8 @@ use super::journal::Position;
 
 /// Bytes written by one step, about. Its file is synced once, at the end.
 pub const STEP: usize = 128 << 10;
+/// Bytes written by one step of a flush beside large groups, about.
+pub const LARGEST_STEP: usize = 1 << 20;
 
 /// What a step looks at beside the job itself.
 pub struct View<'a> {
@@ -24,6 +26,9 @@ pub struct View<'a> {
     pub blocks: &'a mut Blocks,
     /// The disk's block.
     pub block: usize,
+    /// Bytes that a step of a flush is to write, about. As many as a group of the journal, since one follows on each:
+    /// with less, the table fills faster than it is flushed, and appends come to wait for a whole flush.
+    pub step: usize,
     /// The last batch appended.
     pub last: Lsn,
 }

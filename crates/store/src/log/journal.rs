@@ -176,6 +176,11 @@ impl Journal {
         self.undurable
     }
 
+    /// Bytes of the groups of late.
+    pub fn usual_group(&self) -> usize {
+        self.usual
+    }
+
     /// What was written since the open.
     pub fn written(&self) -> Written {
         self.written

@@ -16,7 +16,7 @@ use crate::log::journal::Position;
 use crate::log::segment::{BitmapRef, Bits, Builder, Index, Meta, Segment, Span, entry_at, file_name};
 use crate::rows::{first_of, last_of};
 
-use super::{Next, STEP, View};
+use super::{Next, View};
 
 /// The job.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Flush {
 
     pub(super) fn step(&mut self, view: View<'_>) -> Result<Next, Stop> {
         match self.stage {
-            Stage::Write => Ok(self.write()),
+            Stage::Write => Ok(self.write(view.step)),
             Stage::Sync => {
                 self.stage = Stage::Resolve;
                 let written = self.written.as_ref().expect("it was written");
@@ -132,13 +132,13 @@ impl Flush {
         }
     }
 
-    fn write(&mut self) -> Next {
+    fn write(&mut self, step: usize) -> Next {
         let last = MessageKey { queue: QueueId(u64::MAX), rank: u64::MAX, sequence: u64::MAX };
         let builder = self.builder.as_mut().expect("there is one in this stage");
         for (key, entry) in self.frozen.table.after(self.after, last) {
             builder.add(*key, &entry.row, &entry.blob);
             self.after = Bound::Excluded(*key);
-            if builder.waiting() >= STEP {
+            if builder.waiting() >= step {
                 let (offset, data) = builder.take();
                 let file = file_name(self.next_file - 1);
                 return Next::Io(Op::Write { file, offset, data, sync: false });

@@ -301,3 +301,22 @@ fn deletions_in_a_damaged_leaf_are_remembered() {
     let found: Vec<u64> = page.expect("answered").rows.iter().map(|found| found.key.sequence).collect();
     assert_eq!(found, [0, 2]);
 }
+
+/// A flush that writes less than comes in is overtaken, and appends wait until it is done.
+#[test]
+fn a_flush_keeps_up_with_large_groups() {
+    const BODY: usize = 64 << 10;
+    let options = Options { table: 12 << 20, journal_file: 64 << 20, ..small() };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
+    for group in 0..100 {
+        let message = |sequence| {
+            let row = MessageRow { sent: 1_000, retained_from: 1_000, ..MessageRow::default() };
+            Record::Put(Row::Message(key(sequence), row, Bytes::from(vec![b'x'; BODY])))
+        };
+        let records = (group * 16..(group + 1) * 16).map(message).collect();
+        let lsn = store.append(Batch { now: 1_000, records });
+        while store.poll() != Some(Event::Durable(lsn)) {}
+        assert!(store.room().bytes > 0, "group {group} waits");
+    }
+    assert!(store.stats().flushes >= 3, "{:?}", store.stats());
+}
