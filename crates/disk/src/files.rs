@@ -118,7 +118,23 @@ impl Files {
         if let Some(handle) = self.cache().used(file, way) {
             return Ok(handle);
         }
-        let handle = Arc::new(open_options(way).open(self.path(file))?);
+        self.open_and_keep(file, way, false)
+    }
+
+    /// A handle to a file, which is made, with a durable entry, if it is not there.
+    pub fn handle_or_new(&self, file: FileName, way: Way) -> io::Result<Arc<File>> {
+        match self.handle(file, way) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let handle = self.open_and_keep(file, way, true)?;
+                self.sync_directory()?;
+                Ok(handle)
+            }
+            other => other,
+        }
+    }
+
+    fn open_and_keep(&self, file: FileName, way: Way, make: bool) -> io::Result<Arc<File>> {
+        let handle = Arc::new(open_options(way).create(make).open(self.path(file))?);
         if way == Way::Buffered {
             // The store asks for what it needs. What the kernel reads ahead of that, megabytes where it is set to,
             // holds up the journal's writes. It is advice: a file system that does not take it serves as well.
@@ -126,19 +142,6 @@ impl Files {
         }
         self.cache().keep(file, way, handle.clone());
         Ok(handle)
-    }
-
-    /// A handle to a file, which is made, with a durable entry, if it is not there.
-    pub fn handle_or_new(&self, file: FileName, way: Way) -> io::Result<Arc<File>> {
-        match self.handle(file, way) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let handle = Arc::new(open_options(way).create(true).open(self.path(file))?);
-                self.sync_directory()?;
-                self.cache().keep(file, way, handle.clone());
-                Ok(handle)
-            }
-            other => other,
-        }
     }
 
     /// Forgets handles to a file whose name is about to mean something else.

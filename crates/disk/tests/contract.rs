@@ -168,28 +168,33 @@ fn a_second_user_of_a_directory_is_refused_in_words() {
 
 #[test]
 fn nothing_is_read_that_was_not_asked_for() {
-    both(|path, direct| {
-        let mut disk = open(path, direct);
-        assert_eq!(run(&mut disk, Op::Create { file: SEGMENT, size: 1 << 20 }), Ok(Output::Done));
-        let file = std::fs::File::open(path.join(SEGMENT.to_string())).expect("it is there");
-        for advice in [Advice::DontNeed, Advice::Random] {
-            rustix::fs::fadvise(&file, 0, None, advice).expect("advice is taken");
-        }
-        // Whether a block is in memory: a read that may not wait for the device finds it or does not.
-        let is_cached = |offset: u64| {
-            let mut block = [0; 4096];
-            let buffers = &mut [std::io::IoSliceMut::new(&mut block)];
-            preadv2(&file, buffers, offset, ReadWriteFlags::NOWAIT).is_ok()
-        };
-        let read = Op::Read { file: SEGMENT, offset: 0, length: 4096 };
-        assert!(matches!(run(&mut disk, read), Ok(Output::Bytes(_))));
-        if !is_cached(0) || is_cached(512 << 10) {
-            return eprintln!(
-                "this file system does not tell what it has in memory: readahead was not tested"
-            );
-        }
-        assert_eq!((1..64).filter(|block| is_cached(block * 4096)).count(), 0, "blocks read ahead");
-    });
+    let size = 1 << 20;
+    let create = Op::Create { file: SEGMENT, size };
+    let write = Op::Write { file: SEGMENT, offset: 0, data: vec![1; size as usize], sync: false };
+    for make in [create, write] {
+        both(|path, direct| {
+            let mut disk = open(path, direct);
+            assert_eq!(run(&mut disk, make.clone()), Ok(Output::Done));
+            let file = std::fs::File::open(path.join(SEGMENT.to_string())).expect("it is there");
+            for advice in [Advice::DontNeed, Advice::Random] {
+                rustix::fs::fadvise(&file, 0, None, advice).expect("advice is taken");
+            }
+            // Whether a block is in memory: a read that may not wait for the device finds it or does not.
+            let is_cached = |offset: u64| {
+                let mut block = [0; 4096];
+                let buffers = &mut [std::io::IoSliceMut::new(&mut block)];
+                preadv2(&file, buffers, offset, ReadWriteFlags::NOWAIT).is_ok()
+            };
+            let read = Op::Read { file: SEGMENT, offset: 0, length: 4096 };
+            assert!(matches!(run(&mut disk, read), Ok(Output::Bytes(_))));
+            if !is_cached(0) || is_cached(512 << 10) {
+                return eprintln!(
+                    "this file system does not tell what it has in memory: readahead was not tested"
+                );
+            }
+            assert_eq!((1..64).filter(|block| is_cached(block * 4096)).count(), 0, "blocks read ahead");
+        });
+    }
 }
 
 #[test]
