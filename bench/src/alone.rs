@@ -120,10 +120,11 @@ impl Sends {
 
     /// Lets time pass: the store does what it has left to do.
     pub fn rest(&self, duration: Duration) -> Result<(), String> {
-        let end = clock::instant() + duration;
-        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
+        let wait = |left| {
             self.desk.wait(left);
-        }
+            Ok(())
+        };
+        self.desk.rest(duration, wait)?;
         self.finish()
     }
 

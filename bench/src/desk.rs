@@ -9,6 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use disk::LocalDisk;
+use server::clock;
 
 /// What runs at a desk.
 pub trait Machine: Send + 'static {
@@ -58,6 +59,19 @@ impl<M: Machine> Desk<M> {
     /// Waits until the disk has told something, or this long.
     pub fn wait(&self, longest: Duration) {
         thread::park_timeout(longest);
+    }
+
+    /// Lets time pass: calls `wait` with what is left of it, until nothing is.
+    pub fn rest(
+        &self,
+        duration: Duration,
+        wait: impl Fn(Duration) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let end = clock::instant() + duration;
+        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
+            wait(left)?;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, M> {

@@ -101,6 +101,17 @@ pub struct Answers {
     pub took: Duration,
 }
 
+/// See [`Local::next`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// [`Local::begin`].
+    Begin,
+    /// [`Local::finish`].
+    Finish,
+    /// Nothing: no group is out, and none is to be.
+    End,
+}
+
 /// A node in this process.
 pub struct Local {
     desk: Arc<Desk<Machinery>>,
@@ -153,9 +164,13 @@ impl Local {
         });
     }
 
-    /// Groups that are handed in and not yet taken back.
-    pub fn out(&self) -> usize {
-        self.out
+    /// What a client does next that keeps this many groups out while it `is_sending`.
+    pub fn next(&self, is_sending: bool, out: usize) -> Next {
+        match self.out {
+            at if is_sending && at < out => Next::Begin,
+            0 => Next::End,
+            _ => Next::Finish,
+        }
     }
 
     /// Waits for the oldest group. An error reply is an error.
@@ -194,11 +209,7 @@ impl Local {
 
     /// Lets time pass: the store does what it has left to do.
     pub fn rest(&self, duration: Duration) -> Result<(), String> {
-        let end = clock::instant() + duration;
-        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
-            self.go_on(left.min(LOOK))?;
-        }
-        Ok(())
+        self.desk.rest(duration, |left| self.go_on(left.min(LOOK)))
     }
 
     /// What the store has done.
@@ -245,10 +256,12 @@ mod tests {
         local.call(vec![create("jobs", &[])]).expect("created");
         local.begin((0..20).map(|_| send("jobs", message(100))).collect());
         local.begin((0..5).map(|_| send("jobs", message(100))).collect());
-        assert_eq!(local.out(), 2);
+        assert_eq!([3, 2].map(|out| local.next(true, out)), [Next::Begin, Next::Finish]);
         for size in [20, 5] {
+            assert_eq!(local.next(false, 2), Next::Finish);
             assert_eq!(local.finish().expect("sent").replies.len(), size);
         }
+        assert_eq!(local.next(false, 2), Next::End);
         drop(local);
         let mut local = open_again(&directory.0);
         assert!(local.report.records >= 25);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bench::arguments::{Arguments, stop};
-use bench::local::Local;
+use bench::local::{Local, Next};
 use bench::measure::median;
 use bench::own;
 use bench::phase::{self, Figures, end, tell};
@@ -433,38 +433,42 @@ fn tens(queue: &str, messages: u64, make: impl Fn(u64) -> Message) -> Vec<Reques
 /// Sends messages numbered from 0 on, in groups of tens.
 fn send_many(local: &mut Local, queue: &str, messages: u64, make: impl Fn(u64) -> Message) -> Outcome<()> {
     let mut sent = 0;
-    while sent < messages || local.out() > 0 {
-        if sent < messages && local.out() < OUT {
-            let some = (messages - sent).min(GROUP);
-            local.begin(tens(queue, some, |n| make(sent + n)));
-            sent += some;
-        } else {
-            local.finish()?.replies.iter().try_for_each(|reply| done(reply).map(drop))?;
+    loop {
+        match local.next(sent < messages, OUT) {
+            Next::Begin => {
+                let some = (messages - sent).min(GROUP);
+                local.begin(tens(queue, some, |n| make(sent + n)));
+                sent += some;
+            }
+            Next::Finish => local.finish()?.replies.iter().try_for_each(|reply| done(reply).map(drop))?,
+            Next::End => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Receives by tens and deletes, until this many are gone; `received` is what is still to be deleted.
 fn drain(local: &mut Local, queue: &str, messages: u64, received: &mut Vec<String>) -> Outcome<u64> {
     let (mut deleted, mut last) = (0, clock::instant());
-    while deleted < messages || local.out() > 0 {
-        if deleted < messages && local.out() < OUT {
-            let mut requests = delete_all(queue, received);
-            requests.extend(receive_all(queue, GROUP as usize));
-            local.begin(requests);
-            continue;
-        }
-        for reply in local.finish()?.replies {
-            if matches!(reply, Reply::DeleteMessageBatch(_)) {
-                deleted += done(&reply)?;
-                last = clock::instant();
+    loop {
+        match local.next(deleted < messages, OUT) {
+            Next::Begin => {
+                let mut requests = delete_all(queue, received);
+                requests.extend(receive_all(queue, GROUP as usize));
+                local.begin(requests);
             }
-            received.extend(handles(reply));
+            Next::Finish => {
+                for reply in local.finish()?.replies {
+                    if matches!(reply, Reply::DeleteMessageBatch(_)) {
+                        deleted += done(&reply)?;
+                        last = clock::instant();
+                    }
+                    received.extend(handles(reply));
+                }
+                check_progress(last, deleted, messages)?;
+            }
+            Next::End => return Ok(deleted),
         }
-        check_progress(last, deleted, messages)?;
     }
-    Ok(deleted)
 }
 
 fn check_progress(last: Instant, deleted: u64, messages: u64) -> Outcome<()> {

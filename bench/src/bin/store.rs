@@ -10,7 +10,7 @@ use std::time::Duration;
 use bench::alone::{Groups, Sends};
 use bench::arguments::{Arguments, stop};
 use bench::ceiling::Ceiling;
-use bench::local::Local;
+use bench::local::{Local, Next};
 use bench::measure::{Measure, median};
 use bench::own;
 use bench::requests::{TEN, create};
@@ -134,23 +134,23 @@ fn send_through_node(node: &mut Local, groups: Groups, tens: bool) -> Outcome<Me
     let mut next = send_group("sends", groups, tens);
     let (cpu, began) = (own::cpu(), clock::instant());
     loop {
-        let is_sending = began.elapsed() < groups.duration;
-        if !is_sending && node.out() == 0 {
-            break;
+        match node.next(began.elapsed() < groups.duration, groups.out) {
+            Next::Begin => {
+                node.begin(next);
+                let before = own::thread_cpu();
+                next = send_group("sends", groups, tens);
+                making += own::thread_cpu() - before;
+            }
+            Next::Finish => {
+                let answers = node.finish()?;
+                let before = own::thread_cpu();
+                measure.latencies.push(answers.took);
+                measure.messages += answers.replies.iter().map(done).sum::<Outcome<u64>>()?;
+                drop(answers);
+                making += own::thread_cpu() - before;
+            }
+            Next::End => break,
         }
-        if is_sending && node.out() < groups.out {
-            node.begin(next);
-            let before = own::thread_cpu();
-            next = send_group("sends", groups, tens);
-            making += own::thread_cpu() - before;
-            continue;
-        }
-        let answers = node.finish()?;
-        let before = own::thread_cpu();
-        measure.latencies.push(answers.took);
-        measure.messages += answers.replies.iter().map(done).sum::<Outcome<u64>>()?;
-        drop(answers);
-        making += own::thread_cpu() - before;
     }
     measure.elapsed = began.elapsed();
     measure.cpu = (own::cpu() - cpu).saturating_sub(making);
@@ -250,28 +250,28 @@ fn cycle(node: &mut Local, groups: Groups) -> Outcome<Measure> {
     let mut received: Vec<String> = Vec::new();
     let (cpu, began) = (own::cpu(), clock::instant());
     loop {
-        let is_sending = began.elapsed() < groups.duration;
-        if !is_sending && node.out() == 0 {
-            break;
+        match node.next(began.elapsed() < groups.duration, groups.out) {
+            Next::Begin => {
+                let before = own::thread_cpu();
+                let mut requests = delete_all("cycle", &mut received);
+                requests.extend(receive_all("cycle", groups.group));
+                requests.extend(send_group("cycle", groups, false));
+                making += own::thread_cpu() - before;
+                node.begin(requests);
+            }
+            Next::Finish => {
+                let answers = node.finish()?;
+                let before = own::thread_cpu();
+                measure.latencies.push(answers.took);
+                for reply in answers.replies {
+                    let deletes = matches!(reply, engine::Reply::DeleteMessageBatch(_));
+                    measure.messages += if deletes { done(&reply)? } else { 0 };
+                    received.extend(handles(reply));
+                }
+                making += own::thread_cpu() - before;
+            }
+            Next::End => break,
         }
-        let before = own::thread_cpu();
-        if is_sending && node.out() < groups.out {
-            let mut requests = delete_all("cycle", &mut received);
-            requests.extend(receive_all("cycle", groups.group));
-            requests.extend(send_group("cycle", groups, false));
-            making += own::thread_cpu() - before;
-            node.begin(requests);
-            continue;
-        }
-        let answers = node.finish()?;
-        let before = own::thread_cpu();
-        measure.latencies.push(answers.took);
-        for reply in answers.replies {
-            let deletes = matches!(reply, engine::Reply::DeleteMessageBatch(_));
-            measure.messages += if deletes { done(&reply)? } else { 0 };
-            received.extend(handles(reply));
-        }
-        making += own::thread_cpu() - before;
     }
     measure.elapsed = began.elapsed();
     measure.cpu = (own::cpu() - cpu).saturating_sub(making);
