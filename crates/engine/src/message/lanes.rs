@@ -1,15 +1,12 @@
 //! MD5 of several texts at once. One MD5 is a chain of steps that each wait for the one before; of several, the same
-//! step of all is taken together, in vector registers.
+//! step of all is taken together, in the widest vector registers that this processor has.
 //!
 //! The algorithm: RFC 1321, section 3.
 
-use wide::u32x16;
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x16};
 
 /// Texts that are hashed side by side.
 pub const LANES: usize = 16;
-
-/// A word of each lane.
-type Words = u32x16;
 
 const BLOCK: usize = 64;
 
@@ -94,20 +91,38 @@ pub fn blocks(text: &[u8]) -> usize {
 
 /// The MD5 of each text, `LANES` at most. It takes as long as that of the longest.
 pub fn digests(texts: &[&[u8]]) -> [[u8; 16]; LANES] {
+    digests_at(Level::new(), texts)
+}
+
+/// With the registers of this level.
+fn digests_at(level: Level, texts: &[&[u8]]) -> [[u8; 16]; LANES] {
     assert!(texts.len() <= LANES, "each text has a lane");
-    let mut state = INITIAL.map(Words::splat);
-    let ends: [usize; LANES] = std::array::from_fn(|lane| texts.get(lane).map_or(0, |text| blocks(text)));
-    for at in 0..ends.into_iter().max().unwrap_or(0) {
-        let mut words = [[0; LANES]; BLOCK / 4];
-        for (lane, text) in texts.iter().enumerate() {
-            read_block(text, at, lane, &mut words);
-        }
-        let next = compress(&state, &words.map(Words::new));
-        // One that is done stays as it is.
-        let goes_on = Words::new(ends.map(|end| if at < end { u32::MAX } else { 0 }));
-        state = std::array::from_fn(|word| goes_on.bitselect(next[word], state[word]));
+    dispatch!(level, simd => digests_with(simd, texts))
+}
+
+/// Compiled once for each level, with all that it calls: a closure would be a function of its own, which is not.
+#[inline(always)]
+fn digests_with<S: Simd>(simd: S, texts: &[&[u8]]) -> [[u8; 16]; LANES] {
+    let ends: [u32; LANES] =
+        std::array::from_fn(|lane| texts.get(lane).map_or(0, |text| blocks(text) as u32));
+    let mut state = [u32x16::splat(simd, 0); 4];
+    for (word, initial) in state.iter_mut().zip(INITIAL) {
+        *word = u32x16::splat(simd, initial);
     }
-    let state = state.map(Words::to_array);
+    for at in 0..ends.into_iter().max().unwrap_or(0) {
+        let mut words = [u32x16::splat(simd, 0); LANES];
+        for (words, text) in words.iter_mut().zip(texts) {
+            *words = u32x16::simd_from(simd, block(text, at as usize));
+        }
+        transpose(&mut words);
+        let after = compress(state, &words);
+        // One that is done stays as it is.
+        let goes_on = u32x16::simd_from(simd, ends).simd_gt(u32x16::splat(simd, at));
+        for (word, next) in state.iter_mut().zip(after) {
+            *word = goes_on.select(next, *word);
+        }
+    }
+    let state = state.map(<[u32; LANES]>::from);
     std::array::from_fn(|lane| {
         let mut digest = [0; 16];
         for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&state) {
@@ -117,12 +132,26 @@ pub fn digests(texts: &[&[u8]]) -> [[u8; 16]; LANES] {
     })
 }
 
-/// Block `at` of a text, into its lane.
-fn read_block(text: &[u8], at: usize, lane: usize, words: &mut [[u32; LANES]; 16]) {
+/// Of sixteen texts' words, the first words of all, the second ones, and so on.
+#[inline(always)]
+fn transpose<S: Simd>(words: &mut [u32x16<S>; LANES]) {
+    // Each pass moves the highest bit of a row's number to the lowest one of the column's.
+    for _ in 0..4 {
+        let before = *words;
+        for at in 0..LANES / 2 {
+            let (low, high) = before[at].interleave(before[at + LANES / 2]);
+            (words[2 * at], words[2 * at + 1]) = (low, high);
+        }
+    }
+}
+
+/// The words of a text's block `at`.
+#[inline(always)]
+fn block(text: &[u8], at: usize) -> [u32; BLOCK / 4] {
     let begin = (at * BLOCK).min(text.len());
     match text[begin..].first_chunk() {
-        Some(block) => put_block(block, lane, words),
-        None => put_block(&last_block(text, at), lane, words),
+        Some(block) => words(block),
+        None => words(&last_block(text, at)),
     }
 }
 
@@ -141,43 +170,53 @@ fn last_block(text: &[u8], at: usize) -> [u8; BLOCK] {
 }
 
 #[inline(always)]
-fn put_block(block: &[u8; BLOCK], lane: usize, words: &mut [[u32; LANES]; 16]) {
+fn words(block: &[u8; BLOCK]) -> [u32; BLOCK / 4] {
+    let mut words = [0; BLOCK / 4];
     for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
-        word[lane] = u32::from_le_bytes(*bytes);
+        *word = u32::from_le_bytes(*bytes);
     }
+    words
 }
 
-fn compress(before: &[Words; 4], words: &[Words; 16]) -> [Words; 4] {
-    let mut state = *before;
-    round(&mut state, words, 0, |step| step, |x, y, z| z ^ (x & (y ^ z)));
-    round(&mut state, words, 1, |step| (5 * step + 1) % 16, |x, y, z| y ^ (z & (x ^ y)));
-    round(&mut state, words, 2, |step| (3 * step + 5) % 16, |x, y, z| x ^ y ^ z);
-    round(&mut state, words, 3, |step| 7 * step % 16, |x, y, z| y ^ (x | !z));
-    std::array::from_fn(|word| before[word] + state[word])
-}
-
-/// Sixteen steps, four of which come back to where they began. `word` says which word a step takes.
 #[inline(always)]
-fn round(
-    [a, b, c, d]: &mut [Words; 4],
-    words: &[Words; 16],
-    number: usize,
-    word: impl Fn(usize) -> usize,
-    mix: impl Fn(Words, Words, Words) -> Words,
-) {
-    for four in 0..4 {
-        let step = |into: &mut Words, x: Words, y: Words, z: Words, at: usize| {
-            let number_at = 4 * four + at;
-            let sine = Words::splat(SINES[16 * number + number_at]);
-            let sum = *into + mix(x, y, z) + words[word(number_at)] + sine;
-            let by = ROTATIONS[number][at];
-            *into = ((sum << by) | (sum >> (32 - by))) + x;
-        };
-        step(a, *b, *c, *d, 0);
-        step(d, *a, *b, *c, 1);
-        step(c, *d, *a, *b, 2);
-        step(b, *c, *d, *a, 3);
+fn compress<S: Simd>(before: [u32x16<S>; 4], words: &[u32x16<S>; 16]) -> [u32x16<S>; 4] {
+    let state = round::<S, 0>(before, words);
+    let state = round::<S, 1>(state, words);
+    let state = round::<S, 2>(state, words);
+    let [a, b, c, d] = round::<S, 3>(state, words);
+    [before[0] + a, before[1] + b, before[2] + c, before[3] + d]
+}
+
+/// Sixteen steps, four of which come back to where they began.
+#[inline(always)]
+fn round<S: Simd, const ROUND: usize>(state: [u32x16<S>; 4], words: &[u32x16<S>; 16]) -> [u32x16<S>; 4] {
+    let [mut a, mut b, mut c, mut d] = state;
+    for at in [0, 4, 8, 12] {
+        a = step::<S, ROUND, 0>([a, b, c, d], words, at);
+        d = step::<S, ROUND, 1>([d, a, b, c], words, at);
+        c = step::<S, ROUND, 2>([c, d, a, b], words, at);
+        b = step::<S, ROUND, 3>([b, c, d, a], words, at);
     }
+    [a, b, c, d]
+}
+
+/// What it adds last is known last: the sum does not wait for it.
+#[inline(always)]
+fn step<S: Simd, const ROUND: usize, const STEP: usize>(
+    [into, x, y, z]: [u32x16<S>; 4],
+    words: &[u32x16<S>; 16],
+    at: usize,
+) -> u32x16<S> {
+    let at = at + STEP;
+    let (mixed, word) = match ROUND {
+        0 => (z ^ (x & (y ^ z)), at),
+        1 => (y ^ (z & (x ^ y)), 5 * at + 1),
+        2 => (x ^ y ^ z, 3 * at + 5),
+        _ => (y ^ (x | !z), 7 * at),
+    };
+    let sum = into + words[word % 16] + SINES[16 * ROUND + at] + mixed;
+    let by = ROTATIONS[ROUND][STEP];
+    ((sum << by) | (sum >> (32 - by))) + x
 }
 
 #[cfg(test)]
@@ -194,9 +233,10 @@ mod tests {
             let lengths: Vec<usize> = lengths.into_iter().chain(lengths.map(|length| length / 2)).collect();
             let texts: Vec<&[u8]> = lengths.iter().map(|length| &bytes[*length..2 * length]).collect();
             for count in 1..=LANES {
-                let digests = digests(&texts[..count]);
-                for (text, digest) in texts[..count].iter().zip(digests) {
-                    assert_eq!(digest, md5(text).0, "of {} bytes, beside {lengths:?}", text.len());
+                for level in [Level::new(), Level::baseline()] {
+                    for (text, digest) in texts.iter().zip(digests_at(level, &texts[..count])).take(count) {
+                        assert_eq!(digest, md5(text).0, "{level:?}: {} bytes beside {lengths:?}", text.len());
+                    }
                 }
             }
         }
