@@ -26,14 +26,17 @@ impl MemoryDisk {
 
     fn perform(&mut self, op: Op) -> Result<Output, Failure> {
         let mut files = self.files.borrow_mut();
-        match op {
+        match op.made() {
             Op::Create { file, size } => drop(files.insert(file, vec![0; size as usize])),
             Op::Write { file, offset, data, .. } => {
                 let bytes = files.entry(file).or_default();
                 let end = offset as usize + data.len();
                 bytes.resize(bytes.len().max(end), 0);
                 bytes[offset as usize..end].copy_from_slice(&data);
+                return Ok(Output::Written(data.len() as u64));
             }
+            Op::WriteFrom { .. } => unreachable!("its bytes are made"),
+            Op::Release(memory) => memory.release(&mut || ()),
             Op::Sync { file } => drop(files.get(&file).ok_or(Failure::NotFound)?),
             Op::Read { file, offset, length } => {
                 let bytes = files.get(&file).ok_or(Failure::NotFound)?;

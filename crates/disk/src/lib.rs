@@ -1,7 +1,7 @@
 //! The real disk: a directory of a real file system behind [`store::disk::Disk`].
 //!
 //! Four threads do the work, and an idle one costs nothing: one writes the journal, so that its groups
-//! never queue behind anything else, one removes files, which takes its time, and two do the rest. A thread is
+//! never queue behind anything else, one removes files and gives back memory, which takes its time, and two do the rest. A thread is
 //! woken only when it sleeps; a busy one takes the next operation by itself.
 //!
 //! Durable writes use O_DIRECT and O_DSYNC where the file system allows, one system call for data and
@@ -17,11 +17,12 @@ mod queue;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use store::disk::{Completion, Disk, FileKind, Op, Ticket};
+use store::disk::{Completion, Disk, Failure, FileKind, Op, Ticket};
 
 pub use crate::beside::Beside;
 use crate::files::Files;
@@ -32,6 +33,7 @@ use crate::queue::{Completions, Queue};
 const POOL: usize = 2;
 /// Held by flock while a process uses the directory.
 const LOCK: &str = "lock";
+const PANICKED: &str = "a disk thread panicked; the line above says where";
 
 /// How a directory is opened.
 #[derive(Clone)]
@@ -131,7 +133,10 @@ impl LocalDisk {
         let mut performer = Performer::new(files.clone());
         let work = move || {
             while let Some((ticket, op)) = queue.take() {
-                completions.push(Completion { ticket, result: performer.perform(op) });
+                // Without a completion whoever waits for it would wait for ever.
+                let result = catch_unwind(AssertUnwindSafe(|| performer.perform(op)));
+                let result = result.unwrap_or_else(|_| Err(Failure::Broken(PANICKED.to_owned())));
+                completions.push(Completion { ticket, result });
             }
         };
         self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
@@ -148,7 +153,7 @@ impl Disk for LocalDisk {
         let ticket = Ticket(self.next);
         self.next += 1;
         let queue = match op {
-            Op::Remove { .. } => &self.removals,
+            Op::Remove { .. } | Op::Release(_) => &self.removals,
             _ if is_journal_write(&op) => &self.journal,
             _ => &self.others,
         };

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use store::disk::{Failure, FileKind, FileName, Op, Output};
+use store::disk::{Failure, FileKind, FileName, Op, Output, Release};
 
 use crate::aligned::Aligned;
 use crate::files::{BLOCK, Files, Way, open_options};
@@ -41,7 +41,7 @@ impl Performer {
 
     /// Does it.
     pub fn perform(&mut self, op: Op) -> Result<Output, Failure> {
-        let result = match op {
+        let result = match op.made() {
             Op::Create { file, size } => self.create(file, size),
             Op::Write { file, offset, data, sync } => self.write(file, offset, &data, sync),
             Op::Sync { file } => self.buffered(file).and_then(|file| file.sync_data()).map(done),
@@ -51,6 +51,8 @@ impl Performer {
             Op::Remove { file } => self.remove(file),
             Op::List => self.list(),
             Op::Free => self.free(),
+            Op::WriteFrom { .. } => unreachable!("its bytes are made"),
+            Op::Release(memory) => Ok(release(memory)),
         };
         result.map_err(failure)
     }
@@ -98,7 +100,7 @@ impl Performer {
             let handle = self.files.handle_or_new(file, Way::Buffered)?;
             handle.write_all_at(data, offset)?;
             // Unsynced writes gather in the page cache, and their sync would hold up the journal's: each is synced.
-            return handle.sync_data().map(done);
+            return handle.sync_data().map(|()| Output::Written(data.len() as u64));
         }
         let handle = self.files.handle_or_new(file, if sync { Way::Durable } else { Way::Direct })?;
         let most = if sync { DURABLE_CHUNK } else { BESIDE_CHUNK };
@@ -108,7 +110,7 @@ impl Performer {
             handle.write_all_at(bounce.copy_of(chunk), at)?;
             at += chunk.len() as u64;
         }
-        Ok(Output::Done)
+        Ok(Output::Written(data.len() as u64))
     }
 
     /// A buffer with room for this many bytes; kept, and replaced by a larger one when it must be.
@@ -178,6 +180,16 @@ impl Performer {
         let stat = rustix::fs::fstatvfs(self.files.directory())?;
         Ok(Output::Free(stat.f_bavail.saturating_mul(stat.f_frsize)))
     }
+}
+
+/// Half of the time is left to whoever wants this processor, so that nobody waits for all of it.
+fn release(memory: Arc<dyn Release>) -> Output {
+    let mut began = Instant::now();
+    memory.release(&mut || {
+        thread::sleep(began.elapsed());
+        began = Instant::now();
+    });
+    Output::Done
 }
 
 fn done(_: ()) -> Output {

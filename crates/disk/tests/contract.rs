@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ThreadId;
 
 use disk::{LocalDisk, OpenError, Options};
 use rustix::fs::Advice;
 use rustix::io::{ReadWriteFlags, preadv2};
-use store::disk::{Disk, Failure, FileKind, FileName, Op, Output};
+use store::disk::{Disk, Failure, FileKind, FileName, Op, Output, Release, Source};
 
 const JOURNAL: FileName = FileName { kind: FileKind::Journal, number: 1 };
 const SEGMENT: FileName = FileName { kind: FileKind::Segment, number: 10 };
@@ -51,7 +52,7 @@ fn what_is_written_is_read_back_by_the_next_process() {
         assert_eq!(run(&mut disk, Op::Create { file: JOURNAL, size: 4 << 20 }), Ok(Output::Done));
         for (offset, data) in [(0, &first), (8192, &second)] {
             let write = Op::Write { file: JOURNAL, offset, data: data.clone(), sync: true };
-            assert_eq!(run(&mut disk, write), Ok(Output::Done));
+            assert_eq!(run(&mut disk, write), Ok(Output::Written(data.len() as u64)));
         }
         drop(disk);
         let mut disk = open(path, direct);
@@ -72,7 +73,7 @@ fn a_write_grows_a_file_and_makes_one() {
         let mut disk = open(path, direct);
         for (offset, sync) in [(4096, true), (8192, false)] {
             let write = Op::Write { file: SEGMENT, offset, data: pattern(4096, 3), sync };
-            assert_eq!(run(&mut disk, write), Ok(Output::Done));
+            assert_eq!(run(&mut disk, write), Ok(Output::Written(4096)));
         }
         assert_eq!(run(&mut disk, Op::Sync { file: SEGMENT }), Ok(Output::Done));
         assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![(SEGMENT, 12_288)])));
@@ -117,12 +118,12 @@ fn a_recycled_name_never_reaches_the_old_file() {
         for file in [JOURNAL, next] {
             assert_eq!(run(&mut disk, Op::Create { file, size: 4096 }), Ok(Output::Done));
         }
-        assert_eq!(run(&mut disk, write(JOURNAL, 1)), Ok(Output::Done));
-        assert_eq!(run(&mut disk, write(next, 2)), Ok(Output::Done));
+        assert_eq!(run(&mut disk, write(JOURNAL, 1)), Ok(Output::Written(4096)));
+        assert_eq!(run(&mut disk, write(next, 2)), Ok(Output::Written(4096)));
         assert_eq!(run(&mut disk, Op::Rename { from: JOURNAL, to: next }), Ok(Output::Done));
         let read = Op::Read { file: next, offset: 0, length: 4096 };
         assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, 1))));
-        assert_eq!(run(&mut disk, write(next, 3)), Ok(Output::Done));
+        assert_eq!(run(&mut disk, write(next, 3)), Ok(Output::Written(4096)));
         let read = Op::Read { file: next, offset: 0, length: 4096 };
         assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(4096, 3))));
     });
@@ -143,7 +144,7 @@ fn parallel_writes_to_one_file_all_arrive_and_wake() {
             disk.submit(Op::Write { file: SEGMENT, offset: i * 4096, data, sync: i % 2 == 0 });
         }
         for _ in 0..writes {
-            assert_eq!(disk.wait().result, Ok(Output::Done));
+            assert_eq!(disk.wait().result, Ok(Output::Written(4096)));
         }
         assert_eq!(disk.poll(), None);
         for i in 0..writes {
@@ -152,6 +153,73 @@ fn parallel_writes_to_one_file_all_arrive_and_wake() {
         }
         drop(disk);
         assert_eq!(wakes.load(Ordering::SeqCst), 2 * writes as usize);
+    });
+}
+
+/// Bytes that are made on another thread than this one.
+#[derive(Debug)]
+struct Elsewhere(ThreadId);
+
+impl Source for Elsewhere {
+    fn make(&self) -> Vec<u8> {
+        assert_ne!(std::thread::current().id(), self.0, "made where they are written");
+        pattern(8192, 5)
+    }
+}
+
+#[test]
+fn what_a_source_makes_is_written() {
+    both(|path, direct| {
+        let mut disk = open(path, direct);
+        let source = Arc::new(Elsewhere(std::thread::current().id()));
+        let write = Op::WriteFrom { file: SEGMENT, offset: 4096, source };
+        assert_eq!(run(&mut disk, write), Ok(Output::Written(8192)));
+        let read = Op::Read { file: SEGMENT, offset: 4096, length: 8192 };
+        assert_eq!(run(&mut disk, read), Ok(Output::Bytes(pattern(8192, 5))));
+    });
+}
+
+#[derive(Debug)]
+struct Broken;
+
+impl Source for Broken {
+    fn make(&self) -> Vec<u8> {
+        panic!("as if what is written contradicted itself");
+    }
+}
+
+#[test]
+fn a_panic_on_a_disk_thread_fails_the_operation() {
+    both(|path, direct| {
+        let mut disk = open(path, direct);
+        let write = Op::WriteFrom { file: SEGMENT, offset: 0, source: Arc::new(Broken) };
+        let failure = run(&mut disk, write).expect_err("nothing was written");
+        assert!(matches!(failure, Failure::Broken(text) if text.contains("panicked")));
+        assert_eq!(run(&mut disk, Op::List), Ok(Output::Files(vec![])), "the thread goes on");
+    });
+}
+
+/// Counts its pauses.
+#[derive(Debug)]
+struct Memory(Arc<AtomicUsize>);
+
+impl Release for Memory {
+    fn release(self: Arc<Self>, pause: &mut dyn FnMut()) {
+        let Memory(pauses) = Arc::into_inner(self).expect("the only share");
+        (0..3).for_each(|_| {
+            pause();
+            pauses.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+}
+
+#[test]
+fn memory_is_given_back() {
+    both(|path, direct| {
+        let mut disk = open(path, direct);
+        let pauses = Arc::new(AtomicUsize::new(0));
+        assert_eq!(run(&mut disk, Op::Release(Arc::new(Memory(pauses.clone())))), Ok(Output::Done));
+        assert_eq!(pauses.load(Ordering::SeqCst), 3);
     });
 }
 
@@ -174,7 +242,7 @@ fn nothing_is_read_that_was_not_asked_for() {
     for make in [create, write] {
         both(|path, direct| {
             let mut disk = open(path, direct);
-            assert_eq!(run(&mut disk, make.clone()), Ok(Output::Done));
+            run(&mut disk, make.clone()).expect("made");
             let file = std::fs::File::open(path.join(SEGMENT.to_string())).expect("it is there");
             for advice in [Advice::DontNeed, Advice::Random] {
                 rustix::fs::fadvise(&file, 0, None, advice).expect("advice is taken");

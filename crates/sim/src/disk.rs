@@ -255,6 +255,7 @@ impl Platter {
     }
 
     fn submit(&mut self, op: Op) -> Ticket {
+        let op = op.made();
         self.check_alignment(&op);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
@@ -306,7 +307,13 @@ impl Platter {
                 self.wounds.forget(file);
                 self.files.insert(file, File::synced(vec![0; size as usize]));
             }
-            Op::Write { file, offset, data, sync } => self.write(file, offset, data, sync)?,
+            Op::Write { file, offset, data, sync } => {
+                let length = data.len() as u64;
+                self.write(file, offset, data, sync)?;
+                return Ok(Output::Written(length));
+            }
+            Op::WriteFrom { .. } => unreachable!("its bytes are made when it is submitted"),
+            Op::Release(memory) => memory.release(&mut || ()),
             Op::Sync { file } => {
                 self.fail_by(Fault::SyncError)?;
                 self.files.get_mut(&file).ok_or(Failure::NotFound)?.sync(covers);

@@ -13,6 +13,9 @@
 //! - a read may fail, or return bytes that rotted; the store finds that by its own checksums;
 //! - after any failed write or sync the store stops: nothing is known about those bytes.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 /// Torn writes tear at multiples of this many bytes.
 pub const SECTOR: usize = 512;
 
@@ -59,13 +62,15 @@ impl std::fmt::Display for FileName {
 }
 
 /// An operation. Offsets and lengths of reads and writes are multiples of [`Disk::block`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each operation's sentence says what its fields are")]
 pub enum Op {
     /// Makes a file of `size` zero bytes, written and durable (so that later writes change no metadata).
     Create { file: FileName, size: u64 },
     /// Writes at an offset, growing the file if need be; with `sync` durable on completion.
     Write { file: FileName, offset: u64, data: Vec<u8>, sync: bool },
+    /// As `Write`, not synced, of what `source` makes. A disk with threads has the one that writes make it.
+    WriteFrom { file: FileName, offset: u64, source: Arc<dyn Source> },
     /// Makes earlier completed writes of the file durable.
     Sync { file: FileName },
     /// Reads; fewer bytes come back only at the end of the file.
@@ -80,6 +85,32 @@ pub enum Op {
     List,
     /// Bytes free on the file system.
     Free,
+    /// Nothing on the disk: gives back memory, which a disk with threads does little by little.
+    Release(Arc<dyn Release>),
+}
+
+impl Op {
+    /// With its bytes made.
+    pub fn made(self) -> Op {
+        match self {
+            Op::WriteFrom { file, offset, source } => {
+                Op::Write { file, offset, data: source.make(), sync: false }
+            }
+            made => made,
+        }
+    }
+}
+
+/// Makes bytes when they are to be written.
+pub trait Source: Debug + Send + Sync {
+    /// The bytes. Each operation makes them once.
+    fn make(&self) -> Vec<u8>;
+}
+
+/// Memory that takes long to give back.
+pub trait Release: Debug + Send + Sync {
+    /// Gives it back, unless somebody else has a share of it, and calls `pause` now and then.
+    fn release(self: Arc<Self>, pause: &mut dyn FnMut());
 }
 
 /// What an operation yielded.
@@ -87,6 +118,8 @@ pub enum Op {
 pub enum Output {
     /// Nothing but its success.
     Done,
+    /// Of `Write` and `WriteFrom`, bytes.
+    Written(u64),
     /// Of `Read`.
     Bytes(Vec<u8>),
     /// Of `List`, in name order.

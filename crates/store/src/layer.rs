@@ -1,14 +1,16 @@
 //! What happened to messages between two flushes: those put and still there, and what is gone of those
 //! flushed before.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
+use std::collections::{BTreeMap, BTreeSet, btree_set};
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use engine::rows::Cut;
 use engine::{MessageKey, QueueId};
 
+use crate::disk::Release;
 use crate::rows::{first_of, last_of};
-use crate::table::{Entry, Place, Table};
+use crate::table::{Entry, Table};
 
 /// What a deletion of a flushed message takes in memory, bytes, about.
 pub const GONE_BYTES: usize = 48;
@@ -139,11 +141,23 @@ impl Layer {
         let range = first_of(queue)..=last_of(queue);
         self.gone.extract_if(range, |key| mark.takes(key)).for_each(drop);
     }
+}
 
-    /// What is left to be freed of one that nobody needs any more.
-    pub fn into_remains(self) -> Remains {
-        let (messages, lanes) = self.table.into_rows();
-        Remains { messages, lanes, gone: self.gone.into_iter() }
+/// Messages freed between two pauses: some tens of microseconds.
+const FREED: usize = 64;
+
+impl Release for Layer {
+    fn release(self: Arc<Self>, pause: &mut dyn FnMut()) {
+        let Some(layer) = Arc::into_inner(self) else { return };
+        let (messages, lanes) = layer.table.into_rows();
+        let mut pause_after = |freed: usize| {
+            if freed % FREED == FREED - 1 {
+                pause();
+            }
+        };
+        messages.enumerate().for_each(|(freed, _)| pause_after(freed));
+        lanes.enumerate().for_each(|(freed, _)| pause_after(freed));
+        layer.gone.into_iter().enumerate().for_each(|(freed, _)| pause_after(freed));
     }
 }
 
@@ -159,23 +173,6 @@ impl Hidden<'_> {
     pub fn hides(&mut self, key: &MessageKey) -> bool {
         while self.gone.next_if(|gone| *gone < key).is_some() {}
         self.gone.peek() == Some(&key) || self.layer.is_cut(key)
-    }
-}
-
-/// The memory of a layer, which is given back a little at a time.
-#[derive(Debug)]
-pub struct Remains {
-    messages: btree_map::IntoIter<MessageKey, Entry>,
-    lanes: btree_set::IntoIter<Place>,
-    gone: btree_set::IntoIter<MessageKey>,
-}
-
-impl Remains {
-    /// Frees this many messages or so; whether there is more.
-    pub fn free(&mut self, entries: usize) -> bool {
-        let (messages, lanes, gone) = (&mut self.messages, &mut self.lanes, &mut self.gone);
-        let last = [messages.take(entries).count(), lanes.take(entries).count(), gone.take(entries).count()];
-        last.into_iter().any(|freed| freed == entries)
     }
 }
 

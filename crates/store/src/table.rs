@@ -1,6 +1,6 @@
 //! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map, btree_set};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeBounds};
 
 use engine::rows::{Blob, Cut, MessageRow};
@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// What it holds.
-    pub fn into_rows(self) -> (btree_map::IntoIter<MessageKey, Entry>, btree_set::IntoIter<Place>) {
+    pub fn into_rows(self) -> (impl Iterator<Item = (MessageKey, Entry)>, impl Iterator<Item = Place>) {
         (self.messages.into_iter(), self.lanes.into_iter())
     }
 

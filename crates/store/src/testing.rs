@@ -252,7 +252,10 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
             content
                 .need(end.saturating_sub(content.files.get(&file).map_or(0, |bytes| bytes.len() as u64)))?;
             write(content, file, offset, &data);
+            return Ok(Output::Written(data.len() as u64));
         }
+        Op::WriteFrom { .. } => unreachable!("its bytes are made when it is submitted"),
+        Op::Release(memory) => memory.release(&mut || ()),
         Op::Sync { file } => drop(content.files.get(&file).ok_or(Failure::NotFound)?),
         Op::Read { file, offset, length } => {
             assert!(
@@ -303,7 +306,7 @@ impl Disk for TestDisk {
 
     fn submit(&mut self, op: Op) -> Ticket {
         self.tickets += 1;
-        self.waiting.push_back((Ticket(self.tickets), op));
+        self.waiting.push_back((Ticket(self.tickets), op.made()));
         Ticket(self.tickets)
     }
 

@@ -100,8 +100,6 @@ pub struct Counters {
     pub credit: i64,
     /// Bytes written since the disk was last asked for what is free.
     pub unasked: u64,
-    /// Of `records`, those that memory was given back for.
-    pub freed_to: u64,
 }
 
 impl<D: Disk> LogStore<D> {
@@ -152,13 +150,7 @@ impl<D: Disk> LogStore<D> {
             last: self.state.last,
         };
         match running.job.step(view, running.read.take()) {
-            Ok(Next::Io(op)) => {
-                let bytes = op_bytes(&op);
-                self.counters.credit -= bytes as i64;
-                self.counters.background_bytes += bytes;
-                self.counters.unasked += bytes;
-                running.waiting = Waiting::Io(self.disk.submit(op));
-            }
+            Ok(Next::Io(op)) => running.waiting = Waiting::Io(self.disk.submit(op)),
             Ok(Next::Durable(lsn, place)) => running.waiting = Waiting::Durable(lsn, place),
             Ok(Next::Again) => {}
             Ok(Next::Done) => self.commit_job(),
@@ -340,9 +332,9 @@ impl<D: Disk> LogStore<D> {
             is_durable(&manifest.small) && is_durable(&manifest.messages),
             "the journal's places are durable"
         );
-        let op = Op::Replace { file: manifest::NAME, data: manifest.encode() };
-        self.counters.background_bytes += op_bytes(&op);
-        let ticket = self.disk.submit(op);
+        let data = manifest.encode();
+        self.counters.background_bytes += data.len() as u64;
+        let ticket = self.disk.submit(Op::Replace { file: manifest::NAME, data });
         self.commit = Some((ticket, Commit { manifest, segments, done, met_removals }));
     }
 
@@ -452,6 +444,11 @@ impl<D: Disk> LogStore<D> {
         }
         running.waiting = Waiting::Nothing;
         match (result, &running.job) {
+            (Ok(Output::Written(bytes)), _) => {
+                self.counters.credit -= bytes as i64;
+                self.counters.background_bytes += bytes;
+                self.counters.unasked += bytes;
+            }
             (Ok(output), _) => running.read = Some(output),
             (Err(Failure::Full), job) => {
                 let kind = job.kind();
@@ -480,11 +477,4 @@ fn after_flush(segments: &[Arc<Segment>], flush: &Flush) -> Vec<Arc<Segment>> {
     }
     let written = flush.written.clone().map(|meta| Arc::new(Segment::new(meta)));
     after.into_iter().flatten().chain(written).collect()
-}
-
-fn op_bytes(op: &Op) -> u64 {
-    match op {
-        Op::Write { data, .. } | Op::Replace { data, .. } => data.len() as u64,
-        _ => 0,
-    }
 }

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod flush;
 pub mod merge;
+mod writing;
 
 use engine::rows::Cut;
 use engine::{Lsn, Record, RowKey};

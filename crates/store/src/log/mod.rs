@@ -41,7 +41,7 @@ use engine::ids::Secret;
 use engine::{Ask, Batch, Lsn, Millis, Record, Row};
 
 use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
-use crate::layer::{Layer, Remains};
+use crate::layer::Layer;
 use crate::{Event, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
 use background::{Commit, Counters, Frozen, Running};
 use blocks::{Blocks, Stop, Waiter};
@@ -137,9 +137,8 @@ pub struct LogStore<D> {
     retired: VecDeque<File>,
     /// Segments no longer named, whose file stays while a load reads it.
     doomed: Vec<Arc<FileName>>,
-    /// Layers whose memory is given back little by little.
+    /// Layers that are flushed: their memory is given back when no load reads them any more.
     buried: Vec<Arc<Layer>>,
-    remains: Option<Remains>,
     free: Option<u64>,
     asking_free: Option<Ticket>,
     /// Files on their way out: each may make room.
@@ -245,7 +244,6 @@ impl<D: Disk> LogStore<D> {
             retired: VecDeque::new(),
             doomed: Vec::new(),
             buried: Vec::new(),
-            remains: None,
             free: None,
             asking_free: None,
             removing: BTreeSet::new(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::Stats;
 use crate::disk::{Disk, FileName, Op};
-use crate::layer::Layer;
 
 use super::LogStore;
 use super::job::Kind;
@@ -15,8 +14,6 @@ use super::segment::{Segment, Span};
 const PACE: i64 = 4;
 /// Bytes a job may be ahead of that.
 const AHEAD: i64 = 4 << 20;
-/// Messages of a layer freed at once, beside two for each record appended since.
-const FREED: usize = 8;
 
 impl<D: Disk> LogStore<D> {
     /// Whether flushes lag so far behind that appends must wait for them.
@@ -181,20 +178,10 @@ impl<D: Disk> LogStore<D> {
         }
     }
 
-    /// Freeing a whole layer at once would be seen in the latency of sends: it takes about a microsecond a message.
+    /// Freeing a layer takes about a microsecond a message, which sends would wait for.
     pub(super) fn give_back_memory(&mut self) {
-        let freed_to = std::mem::replace(&mut self.counters.freed_to, self.counters.records);
-        let appended = (self.counters.records - freed_to) as usize;
-        if self.remains.is_none() {
-            let unread = self.buried.pop_if(|layer| Arc::strong_count(layer) == 1);
-            self.remains = unread.and_then(Arc::into_inner).map(Layer::into_remains);
-        }
-        let Some(remains) = &mut self.remains else { return };
-        if !remains.free(FREED + 2 * appended) {
-            self.remains = None;
-        } else if self.journal.is_sealed() {
-            // Nothing comes that it could go on with.
-            self.ask_free();
+        while let Some(layer) = self.buried.pop_if(|layer| Arc::strong_count(layer) == 1) {
+            self.disk.submit(Op::Release(layer));
         }
     }
 

@@ -1,7 +1,6 @@
 //! The frozen layer becomes durable without the journal: its messages as a segment, its deletions as bitmaps.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use engine::rows::Cut;
@@ -13,9 +12,10 @@ use crate::layer::{Layer, Mark};
 use crate::log::bitmap;
 use crate::log::blocks::{Blocks, Stop};
 use crate::log::journal::Position;
-use crate::log::segment::{BitmapRef, Bits, Builder, Index, Meta, Segment, Span, entry_at, file_name};
+use crate::log::segment::{BitmapRef, Bits, Index, Meta, Segment, Span, entry_at, file_name};
 use crate::rows::{first_of, last_of};
 
+use super::writing::Writing;
 use super::{Next, View};
 
 /// The job.
@@ -27,11 +27,8 @@ pub struct Flush {
     pub upto: Lsn,
     /// Where the journal goes on after it.
     pub position: Position,
-    /// The first batch in it.
-    first: Lsn,
     stage: Stage,
-    builder: Option<Builder>,
-    after: Bound<MessageKey>,
+    writing: Option<Writing>,
     /// The segment that was written, if a message was left.
     pub written: Option<Meta>,
     /// Segments whose deletions are still to be found, oldest first.
@@ -89,16 +86,16 @@ impl Flush {
         next_file: u64,
         block: usize,
     ) -> Flush {
-        let builder = (!frozen.table.is_empty()).then(|| Builder::new(next_file, block));
+        let lsns = (first, upto);
+        let writing =
+            (!frozen.table.is_empty()).then(|| Writing::new(frozen.clone(), lsns, next_file, block));
         let targets = segments.iter().cloned().enumerate();
         Flush {
             upto,
             position,
-            first,
-            stage: if builder.is_some() { Stage::Write } else { Stage::Resolve },
-            next_file: next_file + u64::from(builder.is_some()),
-            builder,
-            after: Bound::Unbounded,
+            stage: if writing.is_some() { Stage::Write } else { Stage::Resolve },
+            next_file: next_file + u64::from(writing.is_some()),
+            writing,
             written: None,
             targets: targets.filter(|(_, segment)| concerns(&frozen, segment)).collect(),
             target: None,
@@ -133,23 +130,16 @@ impl Flush {
     }
 
     fn write(&mut self, step: usize) -> Next {
-        let last = MessageKey { queue: QueueId(u64::MAX), rank: u64::MAX, sequence: u64::MAX };
-        let builder = self.builder.as_mut().expect("there is one in this stage");
-        for (key, entry) in self.frozen.table.after(self.after, last) {
-            builder.add(*key, &entry.row, &entry.blob);
-            self.after = Bound::Excluded(*key);
-            if builder.waiting() >= step {
-                let (offset, data) = builder.take();
-                let file = file_name(self.next_file - 1);
-                return Next::Io(Op::Write { file, offset, data, sync: false });
-            }
+        let file = file_name(self.next_file - 1);
+        let writing = self.writing.take().expect("there is one in this stage");
+        self.written = writing.written();
+        if self.written.is_some() {
+            self.stage = Stage::Sync;
+            return Next::Again;
         }
-        let builder = self.builder.take().expect("there is one in this stage");
-        let finished = builder.finish((self.first, self.upto));
-        let file = file_name(finished.meta.number);
-        self.written = Some(finished.meta);
-        self.stage = Stage::Sync;
-        Next::Io(Op::Write { file, offset: finished.offset, data: finished.rest, sync: false })
+        let op = Op::WriteFrom { file, offset: writing.offset(), source: writing.stretch(step) };
+        self.writing = Some(writing);
+        Next::Io(op)
     }
 
     /// Searches one leaf: its some four hundred messages take tens of microseconds.

@@ -71,6 +71,11 @@ impl Builder {
         self.taken + self.out.len() as u64
     }
 
+    /// Bytes taken: where the next ones go.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Bytes waiting to be taken.
     pub fn waiting(&self) -> usize {
         self.out.len()
