@@ -117,7 +117,7 @@ pub struct Local {
     desk: Arc<Desk<Machinery>>,
     next_id: u64,
     out: usize,
-    identity: Identity,
+    identity: Arc<Identity>,
     /// What opening found.
     pub report: Report,
 }
@@ -137,7 +137,7 @@ impl Local {
             Ok(Machinery { node, seed: now, groups: VecDeque::new(), idle_at: None, appended, failed: None })
         })?;
         let defaults = Defaults { account: "000000000000".to_owned(), region: "us-east-1".to_owned() };
-        let identity = auth::identify(None, None, &defaults);
+        let identity = Arc::new(auth::identify(None, None, &defaults));
         let local = Local { desk, next_id: 1, out: 0, identity, report };
         while !local.desk.with(|machine| machine.node.is_ready()) {
             local.go_on(LOOK)?;

@@ -61,14 +61,11 @@ pub struct Caller {
 
 /// A request to a slot.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be one allocation a request")]
 pub enum Command {
     /// Anything but a send, about this queue (or for move tasks, about the queue its ARN or handle names).
     Client {
         /// The queue it was resolved to.
         queue: QueueId,
-        /// Who asks.
-        caller: Caller,
         /// When it came in, ms: a long poll's wait counts from here.
         arrived: Millis,
         /// What is asked.

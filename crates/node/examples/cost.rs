@@ -26,7 +26,7 @@ impl Load {
             self.last += 1;
             let defaults = auth::Defaults { account: "000000000000".into(), region: "us-east-1".into() };
             let identity = auth::identify(None, None, &defaults);
-            Input::Request { id: RequestId(self.last), identity, request }
+            Input::Request { id: RequestId(self.last), identity: identity.into(), request }
         };
         let inputs: Vec<Input> = requests.into_iter().map(input).collect();
         self.now += 1;

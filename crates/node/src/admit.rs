@@ -1,5 +1,7 @@
 //! From a client's request to the state machine that decides it: found, authorised, handed over.
 
+use std::sync::Arc;
+
 use auth::{Identity, Permit, Resource, authorize};
 use engine::catalogue::{Catalogue, Verdict};
 use engine::command::{Caller, Command, Facts, Internal};
@@ -19,7 +21,7 @@ use crate::{Node, RequestId};
 #[derive(Debug)]
 pub(crate) struct Administration {
     pub id: RequestId,
-    pub caller: Caller,
+    pub identity: Arc<Identity>,
     pub request: Request,
     pub route: Lsn,
     pub made: Option<Box<QueueRow>>,
@@ -38,20 +40,19 @@ impl<S: Store> Node<S> {
                 Ok((permit, queue, route)) => (permit, queue.map(|row| row.id), route),
                 Err((error, rests)) => return self.refuse(id, error, rests),
             };
-        let caller = identity.caller;
         match (request, queue) {
             (request, _) if is_catalogues(&request) => {
-                let administration = Administration { id, caller, request, route, made: None, tries: 0 };
+                let administration = Administration { id, identity, request, route, made: None, tries: 0 };
                 self.manage(permit, administration);
             }
             (request @ (Request::SendMessage { .. } | Request::SendMessageBatch { .. }), Some(queue)) => {
-                self.send(permit, (id, route), queue, &caller, (request, digests));
+                self.send(permit, (id, route), queue, &identity.caller, (request, digests));
             }
             (Request::ReceiveMessage(receive), Some(queue)) => {
-                self.receive(permit, (id, route), (queue, caller, arrived), receive);
+                self.receive(permit, (id, route), (queue, arrived), receive);
             }
             (request, Some(queue)) => {
-                self.command(permit, (id, route), Command::Client { queue, caller, arrived, request });
+                self.command(permit, (id, route), Command::Client { queue, arrived, request });
             }
             (_, None) => self.refuse(id, Error::no_such_queue(), route),
         }
@@ -66,7 +67,7 @@ impl<S: Store> Node<S> {
         &mut self,
         permit: Permit,
         (id, route): (RequestId, Lsn),
-        (queue, caller, arrived): (QueueId, Caller, Millis),
+        (queue, arrived): (QueueId, Millis),
         receive: ReceiveMessage,
     ) {
         if let Err(error) = message::check_system_names(&receive.message_system_attribute_names) {
@@ -77,7 +78,7 @@ impl<S: Store> Node<S> {
             self.stir();
         }
         let request = Request::ReceiveMessage(receive);
-        self.command(permit, (id, route), Command::Client { queue, caller, arrived, request });
+        self.command(permit, (id, route), Command::Client { queue, arrived, request });
     }
 
     /// Hands a command to the slot of its queue.
@@ -96,9 +97,10 @@ impl<S: Store> Node<S> {
     pub(crate) fn administer(&mut self, mut administration: Administration) {
         self.keep_batch_small();
         let lsn = self.store.next_lsn();
-        let Administration { id, caller, request, route, made, .. } = &administration;
+        let Administration { id, identity, request, route, made, .. } = &administration;
         let (id, route) = (*id, *route);
-        let verdict = self.catalogue.execute(self.now, lsn, &self.settings, caller, request, made.as_deref());
+        let (caller, made) = (&identity.caller, made.as_deref());
+        let verdict = self.catalogue.execute(self.now, lsn, &self.settings, caller, request, made);
         match verdict {
             Verdict::Done { reply, records, rests, then } => {
                 self.batch.records.extend(records);

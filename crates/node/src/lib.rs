@@ -22,6 +22,7 @@ mod view;
 mod waiters;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use engine::catalogue::Catalogue;
 use engine::command::{Settings, Undo};
@@ -44,17 +45,13 @@ pub struct RequestId(pub u64);
 
 /// What happens to a node from outside.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are requests: boxing them would cost each an allocation"
-)]
 pub enum Input {
     /// A client's request. Ids rise and are never reused within one run.
     Request {
         /// Its number.
         id: RequestId,
         /// Who asks.
-        identity: auth::Identity,
+        identity: Arc<auth::Identity>,
         /// What is asked.
         request: Request,
     },

@@ -1,6 +1,8 @@
 //! The turn: time passes, what became durable takes effect, inputs are decided in order, and all records are
 //! appended as one batch.
 
+use std::sync::Arc;
+
 use engine::command::{Command, Facts, Internal, Moment};
 use engine::limits::{MINUTE, SECOND};
 use engine::message::Md5;
@@ -38,7 +40,7 @@ const ROWS_A_BATCH: u64 = 100;
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub id: RequestId,
-    pub identity: auth::Identity,
+    pub identity: Arc<auth::Identity>,
     pub request: Request,
     /// ms
     pub arrived: Millis,

@@ -116,7 +116,7 @@ impl Door {
     }
 
     /// Brings a request in. Dropping what comes back says that the client is gone.
-    pub fn request(self: &Arc<Door>, identity: auth::Identity, request: Request) -> Pending {
+    pub fn request(self: &Arc<Door>, identity: Arc<auth::Identity>, request: Request) -> Pending {
         let (sender, receiver) = oneshot::channel();
         // Under the inbox's lock, so that ids rise in the order of arrival.
         let mut inbox = lock(&self.inbox);

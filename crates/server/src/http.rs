@@ -121,7 +121,7 @@ async fn answer(server: &Server, room: Room, parts: &Parts, head: &Head<'_>, bod
     let authorization = text(&parts.headers, header::AUTHORIZATION);
     let identity = auth::identify(authorization, credential.as_deref(), &server.defaults);
     let read = clock::instant();
-    let pending = door.request(identity, decoded.request);
+    let pending = door.request(identity.into(), decoded.request);
     // A long poll holds its place in the node, not its body.
     drop((body, share));
     let answer = pending.await;

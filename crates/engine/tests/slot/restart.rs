@@ -50,12 +50,7 @@ fn a_forgotten_receive_leaves_its_handle_good() {
         queue_url: "q".into(),
         receipt_handle: got[0].receipt_handle.clone(),
     };
-    let command = engine::command::Command::Client {
-        queue: w.id("q"),
-        caller: caller(),
-        arrived: w.now,
-        request: delete,
-    };
+    let command = engine::command::Command::Client { queue: w.id("q"), arrived: w.now, request: delete };
     let decision = w.turn(&command, &Default::default());
     assert!(
         matches!(&decision, Decision::Need(asks) if asks.len() == 1),

@@ -175,7 +175,7 @@ impl World {
             sender_id: "AIDATEST".into(),
         };
         let identity = auth::Identity { caller, arn: "arn:aws:iam::000000000000:root".into() };
-        (id, Input::Request { id, identity, request })
+        (id, Input::Request { id, identity: identity.into(), request })
     }
 
     /// Begins a request.

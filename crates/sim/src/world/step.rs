@@ -366,7 +366,7 @@ fn brief(result: &Result<Reply, Error>) -> String {
 fn input(id: u64, request: Request) -> Input {
     let caller = Caller { account: ACCOUNT.into(), region: REGION.into(), sender_id: "client".into() };
     let identity = Identity { caller, arn: format!("arn:aws:iam::{ACCOUNT}:root") };
-    Input::Request { id: RequestId(id), identity, request }
+    Input::Request { id: RequestId(id), identity: identity.into(), request }
 }
 
 /// Receives come before everything else, in the order their handles claim.

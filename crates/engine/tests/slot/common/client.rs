@@ -7,7 +7,7 @@ use engine::reply::{BatchReply, MoveTask, SentMessage};
 use engine::request::{Pairs, ReceiveMessage};
 use engine::{Code, Error, QueueId, Reply, Request};
 
-use super::{World, caller, name_of};
+use super::{World, name_of};
 
 /// A message to send.
 #[derive(Clone, Debug, Default)]
@@ -117,7 +117,7 @@ impl World {
     }
 
     fn client(&self, queue: &str, request: Request) -> Command {
-        Command::Client { queue: self.id(queue), caller: caller(), arrived: self.now, request }
+        Command::Client { queue: self.id(queue), arrived: self.now, request }
     }
 
     /// Anything but a send or a receive.
