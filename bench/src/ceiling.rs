@@ -1,15 +1,16 @@
 //! The ceiling: how fast this file system makes bytes durable with nothing around it. One thread, one
-//! file that was written before (unwritten extents would cost), O_DIRECT and O_DSYNC, one group at a time.
+//! file that was written before (unwritten extents would cost), O_DIRECT and O_DSYNC, one write at a time.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::OFlags;
 use server::clock;
 
+use crate::alone::Groups;
 use crate::measure::Measure;
 use crate::own;
 
@@ -45,20 +46,24 @@ impl Ceiling {
         Ok(Ceiling { file, direct, memory: Vec::new(), offset: 0 })
     }
 
-    /// Writes groups of this many messages of this many bytes, packed, each group rounded up to whole blocks.
-    pub fn run(&mut self, group: usize, message: usize, duration: Duration) -> io::Result<Measure> {
+    /// Writes groups of messages, packed, each group rounded up to whole blocks. The latencies are those of a client
+    /// that keeps `out` groups out: it hands one in when the one that many before it is written.
+    pub fn run(&mut self, groups: Groups) -> io::Result<Measure> {
+        let Groups { group, message, out, duration } = groups;
         let length = (group * message).next_multiple_of(BLOCK);
         self.memory = (0..length + BLOCK).map(|i| i as u8).collect();
         let start = self.memory.as_ptr().addr().wrapping_neg() % BLOCK;
         let mut measure = Measure::default();
         let (cpu, began) = (own::cpu(), clock::instant());
+        let mut handed_in = VecDeque::from(vec![began; out]);
         while began.elapsed() < duration {
             if self.offset + length as u64 > FILE {
                 self.offset = 0;
             }
-            let written = clock::instant();
             self.file.write_all_at(&self.memory[start..][..length], self.offset)?;
-            measure.latencies.push(written.elapsed());
+            let written = clock::instant();
+            measure.latencies.extend(handed_in.pop_front().map(|at| written - at));
+            handed_in.push_back(written);
             self.offset += length as u64;
             measure.messages += group as u64;
         }

@@ -72,7 +72,7 @@ fn send_in_groups(arguments: &Arguments, data: &Path, ceiling: &mut Ceiling, gro
     let mut node = Local::open(&data.join(format!("node-{group}")), Options::default())?;
     let (mut bare, mut stored, mut sent, mut batched) = (vec![], vec![], vec![], vec![]);
     for round in 0..=arguments.get("rounds", 7) {
-        let one = ceiling.run(group, groups.message, groups.duration).map_err(|error| error.to_string())?;
+        let one = ceiling.run(groups).map_err(|error| error.to_string())?;
         let two = alone.run(groups)?;
         alone.rest(REST)?;
         let three = send_through_node(&mut node, groups, false)?;
@@ -93,19 +93,21 @@ fn send_in_groups(arguments: &Arguments, data: &Path, ceiling: &mut Ceiling, gro
     if group >= TEN {
         tell("  in tens", &batched, &bare);
     }
-    println!("  of the engine's CPU, {:.2} us/msg are the body's MD5", md5_micros(groups.message));
+    println!("  of the engine's CPU, {:.2} us/msg are the body's MD5", md5_micros(groups));
     Ok(())
 }
 
-/// What the MD5 that SendMessage answers with costs at this moment, us.
-fn md5_micros(bytes: usize) -> f64 {
-    const TIMES: u32 = 20_000;
-    let body = vec![b'x'; bytes];
+/// What the MD5s that the sends of a group answer with cost at this moment, us a message.
+fn md5_micros(groups: Groups) -> f64 {
+    const TIMES: usize = 20_000;
+    let body = vec![b'x'; groups.message];
+    let bodies = vec![&body[..]; groups.group];
+    let rounds = TIMES.div_ceil(groups.group);
     let before = own::thread_cpu();
-    for _ in 0..TIMES {
-        std::hint::black_box(engine::message::md5(std::hint::black_box(&body)));
+    for _ in 0..rounds {
+        std::hint::black_box(engine::message::md5_of_each(std::hint::black_box(&bodies)));
     }
-    (own::thread_cpu() - before).as_secs_f64() * 1e6 / f64::from(TIMES)
+    (own::thread_cpu() - before).as_secs_f64() * 1e6 / (rounds * groups.group) as f64
 }
 
 fn tell(name: &str, runs: &[Measure], ceiling: &[Measure]) {
