@@ -13,7 +13,7 @@ use server::clock;
 use store::log::{LogStore, Options};
 use store::{Event, Store};
 
-use crate::desk::{Desk, Machine};
+use crate::desk::{self, Desk, Machine};
 use crate::measure::Measure;
 use crate::own;
 
@@ -124,7 +124,7 @@ impl Sends {
             self.desk.wait(left);
             Ok(())
         };
-        self.desk.rest(duration, wait)?;
+        desk::rest(duration, wait)?;
         self.finish()
     }
 

@@ -17,6 +17,15 @@ pub trait Machine: Send + 'static {
     fn completed(&mut self);
 }
 
+/// Lets time pass: calls `wait` with what is left of it, until nothing is.
+pub fn rest(duration: Duration, wait: impl Fn(Duration) -> Result<(), String>) -> Result<(), String> {
+    let end = clock::instant() + duration;
+    while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
+        wait(left)?;
+    }
+    Ok(())
+}
+
 /// See the module. The thread that makes it is the one that brings work.
 #[derive(Debug)]
 pub struct Desk<M> {
@@ -59,19 +68,6 @@ impl<M: Machine> Desk<M> {
     /// Waits until the disk has told something, or this long.
     pub fn wait(&self, longest: Duration) {
         thread::park_timeout(longest);
-    }
-
-    /// Lets time pass: calls `wait` with what is left of it, until nothing is.
-    pub fn rest(
-        &self,
-        duration: Duration,
-        wait: impl Fn(Duration) -> Result<(), String>,
-    ) -> Result<(), String> {
-        let end = clock::instant() + duration;
-        while let Some(left) = end.checked_duration_since(clock::instant()).filter(|left| !left.is_zero()) {
-            wait(left)?;
-        }
-        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, M> {

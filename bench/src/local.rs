@@ -15,7 +15,7 @@ use server::clock;
 use store::log::{LogStore, Options, Report};
 use store::{Stats, Store};
 
-use crate::desk::{Desk, Machine};
+use crate::desk::{self, Desk, Machine};
 
 /// When nothing was appended for this long, ms, the store is told that it is idle, as the server does.
 const IDLE: Millis = 10;
@@ -209,7 +209,7 @@ impl Local {
 
     /// Lets time pass: the store does what it has left to do.
     pub fn rest(&self, duration: Duration) -> Result<(), String> {
-        self.desk.rest(duration, |left| self.go_on(left.min(LOOK)))
+        desk::rest(duration, |left| self.go_on(left.min(LOOK)))
     }
 
     /// What the store has done.

@@ -44,7 +44,11 @@ impl MemoryDisk {
                 let end = start.saturating_add(length).min(bytes.len());
                 return Ok(Output::Bytes(bytes[start..end].to_vec()));
             }
-            Op::Replace { file, data } => drop(files.insert(file, data)),
+            Op::Replace { file, data } => {
+                let length = data.len() as u64;
+                files.insert(file, data);
+                return Ok(Output::Written(length));
+            }
             Op::Rename { from, to } => {
                 let bytes = files.remove(&from).ok_or(Failure::NotFound)?;
                 files.insert(to, bytes);

@@ -1,8 +1,8 @@
 //! The real disk: a directory of a real file system behind [`store::disk::Disk`].
 //!
-//! Four threads do the work, and an idle one costs nothing: one writes the journal, so that its groups
-//! never queue behind anything else, one removes files and gives back memory, which takes its time, and two do the rest. A thread is
-//! woken only when it sleeps; a busy one takes the next operation by itself.
+//! Four threads do the work, and an idle one costs nothing: one writes the journal, so that its groups never queue
+//! behind anything else, one removes files and gives back memory, which takes its time, and two do the rest. A
+//! thread is woken only when it sleeps; a busy one takes the next operation by itself.
 //!
 //! Durable writes use O_DIRECT and O_DSYNC where the file system allows, one system call for data and
 //! barrier together, and otherwise `write` and `fdatasync`. Reads go through the page cache, and nothing is read ahead.
@@ -29,7 +29,7 @@ use crate::files::Files;
 use crate::perform::Performer;
 use crate::queue::{Completions, Queue};
 
-/// Threads for everything but the journal and removals.
+/// Threads for everything but the journal, removals and memory.
 const POOL: usize = 2;
 /// Held by flock while a process uses the directory.
 const LOCK: &str = "lock";

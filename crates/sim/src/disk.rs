@@ -255,8 +255,6 @@ impl Platter {
     }
 
     fn submit(&mut self, op: Op) -> Ticket {
-        let op = op.made();
-        self.check_alignment(&op);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let (low, high) = self.options.latency;
@@ -289,8 +287,10 @@ impl Platter {
     fn complete_next(&mut self) {
         let at = self.next_flight().expect("an operation is out");
         let flight = self.flights.swap_remove(at);
-        let summary = crate::world::is_traced().then(|| summary(&flight.op));
-        let result = self.perform(flight.op, flight.covers);
+        let op = flight.op.made();
+        self.check_alignment(&op);
+        let summary = crate::world::is_traced().then(|| summary(&op));
+        let result = self.perform(op, flight.covers);
         if let Some(summary) = summary {
             let failed = result.as_ref().err();
             eprintln!("    disk: {summary} {}", failed.map_or(String::new(), |why| format!("{why:?}")));
@@ -312,7 +312,7 @@ impl Platter {
                 self.write(file, offset, data, sync)?;
                 return Ok(Output::Written(length));
             }
-            Op::WriteFrom { .. } => unreachable!("its bytes are made when it is submitted"),
+            Op::WriteFrom { .. } => unreachable!("its bytes are made"),
             Op::Release(memory) => memory.release(&mut || ()),
             Op::Sync { file } => {
                 self.fail_by(Fault::SyncError)?;
@@ -324,7 +324,9 @@ impl Platter {
                 self.need_room(data.len() as u64)?;
                 self.fail_by(Fault::WriteError)?;
                 self.wounds.forget(file);
+                let length = data.len() as u64;
                 self.files.insert(file, File::synced(data));
+                return Ok(Output::Written(length));
             }
             Op::Rename { from, to } => self.rename(from, to)?,
             Op::Remove { file } => {
@@ -489,7 +491,7 @@ impl Platter {
         let mut flights = std::mem::take(&mut self.flights);
         flights.sort_by_key(|flight| flight.ticket);
         for flight in flights {
-            self.interrupt(flight.op);
+            self.interrupt(flight.op.made());
         }
         if how == Crash::Power {
             self.lose_unsynced();

@@ -69,7 +69,7 @@ pub enum Op {
     Create { file: FileName, size: u64 },
     /// Writes at an offset, growing the file if need be; with `sync` durable on completion.
     Write { file: FileName, offset: u64, data: Vec<u8>, sync: bool },
-    /// As `Write`, not synced, of what `source` makes. A disk with threads has the one that writes make it.
+    /// As `Write`, not synced, of what `source` makes, on the thread that writes it where there are threads.
     WriteFrom { file: FileName, offset: u64, source: Arc<dyn Source> },
     /// Makes earlier completed writes of the file durable.
     Sync { file: FileName },
@@ -103,7 +103,7 @@ impl Op {
 
 /// Makes bytes when they are to be written.
 pub trait Source: Debug + Send + Sync {
-    /// The bytes. Each operation makes them once.
+    /// The bytes: asked for once, by whoever carries out the operation. What a second call gives is not defined.
     fn make(&self) -> Vec<u8>;
 }
 
@@ -118,7 +118,7 @@ pub trait Release: Debug + Send + Sync {
 pub enum Output {
     /// Nothing but its success.
     Done,
-    /// Of `Write` and `WriteFrom`, bytes.
+    /// Of `Write`, `WriteFrom` and `Replace`, bytes.
     Written(u64),
     /// Of `Read`.
     Bytes(Vec<u8>),

@@ -178,6 +178,9 @@ impl Hidden<'_> {
 
 #[cfg(test)]
 mod tests {
+    use engine::Lane;
+    use engine::rows::MessageRow;
+
     use super::*;
 
     fn key(sequence: u64) -> MessageKey {
@@ -194,6 +197,22 @@ mod tests {
         assert!(!layer.hides(&key(1)));
         layer.delete(key(2));
         assert!(layer.hides(&key(2)) && !layer.hides(&key(1)));
+    }
+
+    #[test]
+    fn memory_is_given_back_with_pauses_and_only_by_the_last_who_has_it() {
+        let mut layer = Layer::default();
+        for sequence in 0..3 * FREED as u64 {
+            let row = MessageRow { lane: Lane(7), ..MessageRow::default() };
+            layer.put(key(sequence), Entry { lsn: 1, row, blob: Default::default() });
+            layer.delete(key(1_000_000 + sequence));
+        }
+        let mut pauses = [0, 0];
+        let last = Arc::new(layer);
+        last.clone().release(&mut || pauses[0] += 1);
+        assert_eq!(last.gone().len(), 3 * FREED, "another share is only given up");
+        last.release(&mut || pauses[1] += 1);
+        assert_eq!(pauses, [0, 9]);
     }
 
     #[test]

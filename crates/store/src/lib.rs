@@ -59,7 +59,7 @@ pub struct Stats {
     pub journal_bytes: u64,
     /// Bytes of batches among them.
     pub payload_bytes: u64,
-    /// Bytes written to segments, checkpoints and bitmaps.
+    /// Bytes written to segments, checkpoints, bitmaps and manifests.
     pub background_bytes: u64,
     /// Bytes of journal that a recovery would read now.
     pub recovery_bytes: u64,

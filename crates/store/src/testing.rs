@@ -184,11 +184,12 @@ impl TestDisk {
         if power {
             content.lose_volatile(&mut self.entropy);
         }
-        for (_, op) in &self.waiting {
+        for (_, op) in std::mem::take(&mut self.waiting) {
+            let op = op.made();
             if !power {
-                content.remember(op);
+                content.remember(&op);
             }
-            tear(&mut content, op, &mut self.entropy);
+            tear(&mut content, &op, &mut self.entropy);
         }
         content.stop_after = None;
         drop(content);
@@ -196,6 +197,7 @@ impl TestDisk {
     }
 
     fn perform(&mut self, op: Op) -> Result<Output, Failure> {
+        let op = op.made();
         let mut content = self.content.borrow_mut();
         content.done += 1;
         if content.broken == Some(content.done) {
@@ -254,7 +256,7 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
             write(content, file, offset, &data);
             return Ok(Output::Written(data.len() as u64));
         }
-        Op::WriteFrom { .. } => unreachable!("its bytes are made when it is submitted"),
+        Op::WriteFrom { .. } => unreachable!("its bytes are made"),
         Op::Release(memory) => memory.release(&mut || ()),
         Op::Sync { file } => drop(content.files.get(&file).ok_or(Failure::NotFound)?),
         Op::Read { file, offset, length } => {
@@ -283,7 +285,9 @@ fn perform(content: &mut Content, op: Op, block: usize) -> Result<Output, Failur
             if content.capacity.is_some() {
                 content.need(data.len() as u64)?;
             }
+            let length = data.len() as u64;
             content.files.insert(file, data);
+            return Ok(Output::Written(length));
         }
         Op::Rename { from, to } => {
             let bytes = content.files.remove(&from).ok_or(Failure::NotFound)?;
@@ -306,7 +310,7 @@ impl Disk for TestDisk {
 
     fn submit(&mut self, op: Op) -> Ticket {
         self.tickets += 1;
-        self.waiting.push_back((Ticket(self.tickets), op.made()));
+        self.waiting.push_back((Ticket(self.tickets), op));
         Ticket(self.tickets)
     }
 

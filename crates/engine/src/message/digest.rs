@@ -34,7 +34,8 @@ pub fn md5_of_each(texts: &[&[u8]]) -> Vec<Md5> {
     digests
 }
 
-/// The lanes take about as long as four texts of the longest one's length, one by one.
+/// In narrow registers the lanes take as long as four texts of the longest one's length, one by one, and in wide ones as
+/// long as two: for those few in between one rule will do.
 fn md5_of_some(texts: &[&[u8]]) -> Vec<Md5> {
     let all: usize = texts.iter().map(|text| lanes::blocks(text)).sum();
     let most = texts.iter().map(|text| lanes::blocks(text)).max().unwrap_or(0);

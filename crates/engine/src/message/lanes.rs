@@ -200,7 +200,7 @@ fn round<S: Simd, const ROUND: usize>(state: [u32x16<S>; 4], words: &[u32x16<S>;
     [a, b, c, d]
 }
 
-/// What it adds last is known last: the sum does not wait for it.
+/// `mixed` is known last and added last: the rest of the sum does not wait for it.
 #[inline(always)]
 fn step<S: Simd, const ROUND: usize, const STEP: usize>(
     [into, x, y, z]: [u32x16<S>; 4],

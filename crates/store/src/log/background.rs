@@ -421,6 +421,9 @@ impl<D: Disk> LogStore<D> {
         if self.removing.remove(&ticket) {
             return self.ask_free_if_short();
         }
+        if self.releasing.remove(&ticket).is_some() {
+            return;
+        }
         if let Some((_, commit)) = self.commit.take_if(|(replacing, _)| *replacing == ticket) {
             return match result {
                 Ok(_) => self.committed(commit),

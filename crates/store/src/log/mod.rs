@@ -139,6 +139,8 @@ pub struct LogStore<D> {
     doomed: Vec<Arc<FileName>>,
     /// Layers that are flushed: their memory is given back when no load reads them any more.
     buried: Vec<Arc<Layer>>,
+    /// Those whose memory is being given back, and how many bytes that is, about.
+    releasing: BTreeMap<Ticket, usize>,
     free: Option<u64>,
     asking_free: Option<Ticket>,
     /// Files on their way out: each may make room.
@@ -244,6 +246,7 @@ impl<D: Disk> LogStore<D> {
             retired: VecDeque::new(),
             doomed: Vec::new(),
             buried: Vec::new(),
+            releasing: BTreeMap::new(),
             free: None,
             asking_free: None,
             removing: BTreeSet::new(),

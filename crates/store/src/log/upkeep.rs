@@ -16,10 +16,12 @@ const PACE: i64 = 4;
 const AHEAD: i64 = 4 << 20;
 
 impl<D: Disk> LogStore<D> {
-    /// Whether flushes lag so far behind that appends must wait for them.
+    /// Whether flushes, or the giving back of memory, lag so far behind that appends must wait for them.
     pub(super) fn is_overrun(&self) -> bool {
         let far = self.journal.bytes_since(&self.manifest.journal()) > 2 * self.options.recovery_bytes;
-        far || (self.frozen.is_some() && self.state.active.bytes() > 2 * self.options.table)
+        let most = 2 * self.options.table;
+        let flushes_lag = self.frozen.is_some() && self.state.active.bytes() > most;
+        far || flushes_lag || self.releasing.values().sum::<usize>() > most
     }
 
     pub(super) fn lacks_reserve(&self) -> bool {
@@ -180,8 +182,9 @@ impl<D: Disk> LogStore<D> {
 
     /// Freeing a layer takes about a microsecond a message, which sends would wait for.
     pub(super) fn give_back_memory(&mut self) {
-        while let Some(layer) = self.buried.pop_if(|layer| Arc::strong_count(layer) == 1) {
-            self.disk.submit(Op::Release(layer));
+        for layer in self.buried.extract_if(.., |layer| Arc::strong_count(layer) == 1) {
+            let bytes = layer.bytes();
+            self.releasing.insert(self.disk.submit(Op::Release(layer)), bytes);
         }
     }
 

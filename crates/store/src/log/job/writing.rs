@@ -46,7 +46,7 @@ impl Writing {
 
     /// Where the next bytes go.
     pub fn offset(&self) -> u64 {
-        self.state().builder.as_ref().map_or(0, Builder::taken)
+        self.state().builder.as_ref().expect("it is not complete").taken()
     }
 
     /// Makes the next bytes, about as many as `step`. One is written before the next one is asked for.

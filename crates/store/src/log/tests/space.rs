@@ -320,3 +320,22 @@ fn a_flush_keeps_up_with_large_groups() {
     }
     assert!(store.stats().flushes >= 3, "{:?}", store.stats());
 }
+
+/// What is written beside the journal is counted to the byte: here a bitmap and the manifest that names it.
+#[test]
+fn what_jobs_write_is_counted() {
+    let options = Options { table: 1, ..small() };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
+    append_all(&mut store, (0..40).map(message).collect());
+    let before = store.stats();
+    assert_eq!((before.flushes, before.segments), (1, 1));
+    append_all(&mut store, (0..10).map(delete).collect());
+    let after = store.stats();
+    assert_eq!((after.flushes, after.segments, after.segment_deleted), (2, 1, 10));
+    let content = store.disk.content.borrow();
+    let beside = |kind| content.files.iter().filter(move |(name, _)| name.kind == kind);
+    let bytes = |kind| beside(kind).map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+    assert!(bytes(FileKind::Bitmap) > 0);
+    let written = after.background_bytes - before.background_bytes;
+    assert_eq!(written, bytes(FileKind::Bitmap) + bytes(FileKind::Manifest));
+}
