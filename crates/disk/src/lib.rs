@@ -1,8 +1,9 @@
 //! The real disk: a directory of a real file system behind [`store::disk::Disk`].
 //!
-//! Four threads do the work, and an idle one costs nothing: one writes the journal, so that its groups never queue
-//! behind anything else, one removes files and gives back memory, which takes its time, and two do the rest. A
-//! thread is woken only when it sleeps; a busy one takes the next operation by itself.
+//! Five threads do the work, and an idle one costs nothing: one writes the journal, so that its groups never queue
+//! behind anything else, one removes files, which takes its time, one gives back memory, which appends may have to wait
+//! for and is not to queue behind removals, and two do the rest. A thread is woken only when it sleeps; a busy one takes
+//! the next operation by itself.
 //!
 //! Durable writes use O_DIRECT and O_DSYNC where the file system allows, one system call for data and
 //! barrier together, and otherwise `write` and `fdatasync`. Reads go through the page cache, and nothing is read ahead.
@@ -87,6 +88,7 @@ impl std::error::Error for OpenError {}
 pub struct LocalDisk {
     journal: Arc<Queue>,
     removals: Arc<Queue>,
+    releases: Arc<Queue>,
     others: Arc<Queue>,
     completions: Arc<Completions>,
     threads: Vec<JoinHandle<()>>,
@@ -104,10 +106,11 @@ impl LocalDisk {
         let files = Arc::new(Files::open(directory, options.direct).map_err(failed)?);
         let direct = files.is_direct();
         let completions = Arc::new(Completions::new(options.waker));
-        let [journal, removals, others] = std::array::from_fn(|_| Arc::new(Queue::default()));
+        let [journal, removals, releases, others] = std::array::from_fn(|_| Arc::new(Queue::default()));
         let mut disk = LocalDisk {
             journal: journal.clone(),
             removals: removals.clone(),
+            releases: releases.clone(),
             others: others.clone(),
             completions,
             threads: Vec::new(),
@@ -117,6 +120,7 @@ impl LocalDisk {
         };
         disk.spawn("sluice-journal", &journal, &files).map_err(failed)?;
         disk.spawn("sluice-remove", &removals, &files).map_err(failed)?;
+        disk.spawn("sluice-memory", &releases, &files).map_err(failed)?;
         for _ in 0..POOL {
             disk.spawn("sluice-disk", &others, &files).map_err(failed)?;
         }
@@ -153,7 +157,8 @@ impl Disk for LocalDisk {
         let ticket = Ticket(self.next);
         self.next += 1;
         let queue = match op {
-            Op::Remove { .. } | Op::Release(_) => &self.removals,
+            Op::Remove { .. } => &self.removals,
+            Op::Release(_) => &self.releases,
             _ if is_journal_write(&op) => &self.journal,
             _ => &self.others,
         };
@@ -172,7 +177,8 @@ impl Disk for LocalDisk {
 
 impl Drop for LocalDisk {
     fn drop(&mut self) {
-        [&self.journal, &self.removals, &self.others].into_iter().for_each(|queue| queue.close());
+        let queues = [&self.journal, &self.removals, &self.releases, &self.others];
+        queues.into_iter().for_each(|queue| queue.close());
         for thread in self.threads.drain(..) {
             // The waker runs on these threads; should it hold the last reference, a thread cannot join itself.
             if thread.thread().id() != thread::current().id() {

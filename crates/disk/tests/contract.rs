@@ -3,8 +3,9 @@
 #![allow(missing_docs, reason = "tests")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
 use disk::{LocalDisk, OpenError, Options};
@@ -225,6 +226,29 @@ fn memory_is_given_back() {
         assert_eq!(run(&mut disk, Op::Release(Arc::new(Memory(pauses.clone())))), Ok(Output::Done));
         assert_eq!(pauses.load(Ordering::SeqCst), 3);
     });
+}
+
+/// Says when it is given back, and is not given back before it is told so.
+#[derive(Debug)]
+struct Held(Mutex<Receiver<()>>);
+
+impl Release for Held {
+    fn release(self: Arc<Self>, _pause: &mut dyn FnMut()) {
+        let told = self.0.lock().expect("nobody else has it");
+        told.recv().expect("told in the end");
+    }
+}
+
+#[test]
+fn memory_and_removals_do_not_wait_for_each_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut disk = open(directory.path(), true);
+    run(&mut disk, Op::Create { file: SEGMENT, size: 4096 }).expect("made");
+    let (tell, told) = channel();
+    let release = disk.submit(Op::Release(Arc::new(Held(Mutex::new(told)))));
+    assert_eq!(run(&mut disk, Op::Remove { file: SEGMENT }), Ok(Output::Done));
+    tell.send(()).expect("it waits");
+    assert_eq!(disk.wait().ticket, release);
 }
 
 #[test]
