@@ -146,7 +146,7 @@ impl<D: Disk> LogStore<D> {
             small: &self.state.small,
             blocks: &mut self.blocks,
             block: self.disk.block(),
-            step: self.journal.usual_group().clamp(STEP, LARGEST_STEP),
+            step: (2 * self.journal.usual_group()).clamp(STEP, LARGEST_STEP),
             last: self.state.last,
         };
         match running.job.step(view, running.read.take()) {
