@@ -6,7 +6,7 @@
 mod pages;
 mod places;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::command::LoadId;
 use crate::counts::Count;
@@ -106,7 +106,8 @@ pub struct Window {
     bytes: usize,
     /// The part of `bytes` that is in `bodies`.
     body_bytes: usize,
-    pending: BTreeMap<MessageKey, (Lsn, Entry)>,
+    /// In the order they were sent in: numbers and batches rise.
+    pending: VecDeque<(MessageKey, Lsn, Entry)>,
     /// What became durable while the arrived cursor's load was out.
     late: BTreeMap<MessageKey, (Lsn, Entry)>,
     arrived: Cursor,
@@ -182,7 +183,7 @@ impl Window {
             bodies: BTreeMap::new(),
             bytes: 0,
             body_bytes: 0,
-            pending: BTreeMap::new(),
+            pending: VecDeque::new(),
             late: BTreeMap::new(),
             arrived: Cursor::new(arrived, unread),
             delayed: Cursor::new(delayed, unread && !fifo),
@@ -254,8 +255,10 @@ impl Window {
 
     /// A message was sent: it waits here until it is durable.
     pub fn sent(&mut self, key: MessageKey, entry: Entry, lsn: Lsn) {
+        let rises = self.pending.back().is_none_or(|(last, ..)| last.sequence < key.sequence);
+        debug_assert!(rises, "messages are numbered in the order they are sent in");
         self.numbered(key.sequence + 1);
-        self.pending.insert(key, (lsn, entry));
+        self.pending.push_back((key, lsn, entry));
     }
 
     /// The queue's next message is numbered this or higher.
@@ -303,7 +306,9 @@ impl Window {
         }
         self.touched(key, lanes);
         self.drop_body(key);
-        self.pending.remove(key);
+        if let Some(at) = self.place_in_pending(key) {
+            self.pending.remove(at);
+        }
         self.late.remove(key);
     }
 
@@ -312,7 +317,7 @@ impl Window {
         for out in self.out.values_mut() {
             out.cuts.push(*cut);
         }
-        self.pending.retain(|key, _| !cut.takes(key));
+        self.pending.retain(|(key, ..)| !cut.takes(key));
         self.late.retain(|key, _| !cut.takes(key));
         let end = self.end;
         self.passed.retain(|from, to| {
@@ -335,31 +340,30 @@ impl Window {
     /// Every batch up to `lsn` is durable. Whether a message entered the window.
     pub fn durable(&mut self, lsn: Lsn, now: Millis, lanes: &mut Lanes) -> bool {
         let mut entered = false;
-        // Those of rank 0 become durable in key order.
-        while let Some(first) = self.pending.first_entry()
-            && first.key().rank == 0
-            && first.get().0 <= lsn
-        {
-            let (key, (at, entry)) = first.remove_entry();
-            if self.arrived.load.is_some() {
+        while let Some((key, at, entry)) = self.pending.pop_front_if(|(_, at, _)| *at <= lsn) {
+            if key.rank != 0 {
+                self.delay(key, now);
+            } else if self.arrived.load.is_some() {
                 self.late.insert(key, (at, entry));
             } else {
                 entered |= self.arrive(key, entry, now, lanes);
             }
         }
-        let delayed = self.pending.range(MessageKey { queue: self.queue, rank: 1, sequence: 0 }..);
-        let delayed: Vec<_> = delayed.filter(|(_, (at, _))| *at <= lsn).map(|(key, _)| *key).collect();
-        for key in delayed {
-            self.pending.remove(&key);
-            self.delayed.unread |= key <= self.end_of_second(now);
-            // The cursor may have passed it while it was not durable.
-            self.delayed.next = self.delayed.next.min(key);
-            // A page that is out was perhaps made before this message was durable.
-            if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
-                out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
-            }
-        }
         entered
+    }
+
+    fn place_in_pending(&self, key: &MessageKey) -> Option<usize> {
+        self.pending.binary_search_by_key(&key.sequence, |(key, ..)| key.sequence).ok()
+    }
+
+    /// A durable message lies at or after the delayed cursor, which perhaps has passed it while it was not durable.
+    fn delay(&mut self, key: MessageKey, now: Millis) {
+        self.delayed.unread |= key <= self.end_of_second(now);
+        self.delayed.next = self.delayed.next.min(key);
+        // A page that is out was perhaps made before this message was durable.
+        if let Some(out) = self.delayed.load.and_then(|load| self.out.get_mut(&load)) {
+            out.missed = Some(out.missed.map_or(key, |missed| missed.min(key)));
+        }
     }
 
     /// A durable message stands at the arrived cursor: it enters the window if nothing unread is before it.

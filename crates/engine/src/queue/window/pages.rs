@@ -1,6 +1,6 @@
 //! Pages that come in: what of them enters the window, is parked, or moves a cursor.
 
-use super::{Entry, Out, Want, Window, end_of_arrived};
+use super::{Entry, Out, Want, Window};
 use crate::asks::Page;
 use crate::command::LoadId;
 use crate::counts::{Count, Counts};
@@ -93,7 +93,7 @@ impl Window {
     /// The cursor goes to the end of what a page could show: the first message that was not durable yet
     /// (`unseen` is one that is by now), or else the end of the queue.
     fn read_to_end(&mut self, unseen: Option<u64>) {
-        let pending = self.pending.range(..=end_of_arrived(self.queue)).next().map(|(key, _)| key.sequence);
+        let pending = self.pending.iter().find(|(key, ..)| key.rank == 0).map(|(key, ..)| key.sequence);
         let end = [pending, unseen].into_iter().flatten().min().unwrap_or(self.end);
         self.arrived.next.sequence = self.arrived.next.sequence.max(end);
     }

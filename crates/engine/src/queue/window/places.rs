@@ -15,7 +15,7 @@ impl Window {
             let parked = lanes.parked(entry.row.lane).filter(|_| self.fifo);
             let elsewhere = [
                 (touched(key), "touched"),
-                (self.pending.contains_key(key), "not durable"),
+                (self.place_in_pending(key).is_some(), "not durable"),
                 (self.late.contains_key(key), "late"),
                 (key.rank == 0 && *key >= self.arrived.next, "at or after the cursor"),
                 (parked.is_some_and(|parked| parked.first <= key.sequence), "in a parked lane"),
