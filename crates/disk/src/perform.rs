@@ -21,7 +21,7 @@ const ZEROS: usize = 256 << 10;
 const CHUNK: usize = 1 << 20;
 /// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
 const DURABLE_CHUNK: usize = 8 << 20;
-/// Bytes of other files written at once: behind them a write of the journal may have to wait.
+/// Bytes of other files written at once, about: behind them a write of the journal may have to wait.
 const BESIDE_CHUNK: usize = 128 << 10;
 /// Memory is given back for so long at a time.
 const RELEASED: Duration = Duration::from_micros(50);
@@ -105,10 +105,10 @@ impl Performer {
             return handle.sync_data().map(|()| Output::Written(data.len() as u64));
         }
         let handle = self.files.handle_or_new(file, if sync { Way::Durable } else { Way::Direct })?;
-        let most = if sync { DURABLE_CHUNK } else { BESIDE_CHUNK };
-        let bounce = self.bounce_for(data.len().min(most));
+        let piece = if sync { DURABLE_CHUNK } else { piece_beside(data.len()) };
+        let bounce = self.bounce_for(data.len().min(piece));
         let mut at = offset;
-        for chunk in data.chunks(most) {
+        for chunk in data.chunks(piece) {
             handle.write_all_at(bounce.copy_of(chunk), at)?;
             at += chunk.len() as u64;
         }
@@ -184,6 +184,12 @@ impl Performer {
     }
 }
 
+/// Pieces of one size, whole blocks: a small one at the end would take the device nearly as long as the others.
+fn piece_beside(bytes: usize) -> usize {
+    let pieces = ((bytes + BESIDE_CHUNK / 2) / BESIDE_CHUNK).max(1);
+    bytes.div_ceil(pieces).next_multiple_of(BLOCK)
+}
+
 /// Gives memory back, and leaves half of the time to whoever wants this processor: nobody waits for all of it.
 fn release(memory: Arc<dyn Release>) -> Output {
     let mut began = Instant::now();
@@ -232,6 +238,19 @@ fn failure(error: io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_of_one_size_or_nearly() {
+        for bytes in (BLOCK..4 << 20).step_by(BLOCK) {
+            let piece = piece_beside(bytes);
+            assert!(piece.is_multiple_of(BLOCK) && piece <= BESIDE_CHUNK * 3 / 2 + BLOCK, "{bytes}: {piece}");
+            let count = bytes.div_ceil(piece);
+            assert!(
+                count * BESIDE_CHUNK <= bytes + BESIDE_CHUNK && bytes > (count - 1) * piece,
+                "{bytes}: {piece}"
+            );
+        }
+    }
 
     #[test]
     fn a_full_disk_and_a_full_quota_are_not_a_broken_one() {
