@@ -11,6 +11,7 @@ mod layer;
 pub mod log;
 pub mod memory;
 mod rows;
+mod runs;
 mod survivors;
 mod table;
 #[cfg(test)]

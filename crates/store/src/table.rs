@@ -1,12 +1,13 @@
 //! Messages in memory, in key order: what lives since the last flush, and which older ones are gone since.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, RangeBounds};
+use std::collections::BTreeSet;
+use std::ops::{Bound, RangeInclusive};
 
 use engine::rows::{Blob, Cut, MessageRow};
 use engine::{Ask, Found, Lane, Lsn, MessageKey, Millis, Page, QueueId};
 
 use crate::rows::{first_of, last_of, removes};
+use crate::runs::Runs;
 
 /// Bytes of blobs that one page carries, about.
 pub const PAGE_BYTES: usize = 1 << 20;
@@ -30,7 +31,7 @@ pub type Place = (QueueId, Lane, u64);
 /// Messages by key, and lanes by sequence.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    messages: BTreeMap<MessageKey, Entry>,
+    messages: Runs,
     lanes: BTreeSet<Place>,
     bytes: usize,
 }
@@ -66,10 +67,14 @@ impl Table {
     }
 
     /// Removes those of a range that `gone` says; there may be very many.
-    fn remove_range(&mut self, range: impl RangeBounds<MessageKey>, gone: impl Fn(&MessageKey) -> bool) {
-        for (key, entry) in self.messages.extract_if(range, |key, _| gone(key)) {
-            forget(&mut self.lanes, &mut self.bytes, &key, &entry);
-        }
+    fn remove_range(&mut self, range: RangeInclusive<MessageKey>, gone: impl Fn(&MessageKey) -> bool) {
+        self.messages.remove_range(range, |key, entry| {
+            let goes = gone(key);
+            if goes {
+                forget(&mut self.lanes, &mut self.bytes, key, entry);
+            }
+            goes
+        });
     }
 
     /// What it holds.
@@ -82,7 +87,7 @@ impl Table {
         let gone = |key: &MessageKey| removes(cut, spared, key);
         let first = first_of(cut.queue);
         if let Some(below) = cut.arrived_below {
-            self.remove_range(first..MessageKey { sequence: below, ..first }, gone);
+            self.remove_range(first..=MessageKey { sequence: below, ..first }, gone);
         }
         if cut.delayed_below.is_some() {
             self.remove_range(MessageKey { rank: 1, ..first }..=last_of(cut.queue), gone);
@@ -96,9 +101,7 @@ impl Table {
 
     /// The messages of a range, in key order.
     pub fn range(&self, from: MessageKey, to: MessageKey) -> impl Iterator<Item = (&MessageKey, &Entry)> {
-        // An empty range is asked for as one whose end lies before its beginning.
-        let to = to.max(from);
-        self.messages.range(from..=to).filter(move |(key, _)| **key >= from && **key <= to)
+        self.after(Bound::Included(from), to)
     }
 
     /// The messages after a place, up to and including `to`, in key order.
@@ -107,13 +110,7 @@ impl Table {
         after: Bound<MessageKey>,
         to: MessageKey,
     ) -> impl Iterator<Item = (&MessageKey, &Entry)> {
-        let is_empty = match after {
-            Bound::Included(from) => from > to,
-            Bound::Excluded(from) => from >= to,
-            Bound::Unbounded => false,
-        };
-        let range = if is_empty { None } else { Some(self.messages.range((after, Bound::Included(to)))) };
-        range.into_iter().flatten()
+        self.messages.after(after, to)
     }
 
     /// A message.
