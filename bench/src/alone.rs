@@ -11,7 +11,7 @@ use engine::rows::{Batch, Head, MessageRow};
 use engine::{Lsn, MessageKey, QueueId, Record, Row, Secret};
 use server::clock;
 use store::log::{LogStore, Options};
-use store::{Event, Store};
+use store::{Event, Stats, Store};
 
 use crate::desk::{self, Desk, Machine};
 use crate::measure::Measure;
@@ -126,6 +126,11 @@ impl Sends {
         };
         desk::rest(duration, wait)?;
         self.finish()
+    }
+
+    /// What the store has done.
+    pub fn stats(&self) -> Stats {
+        self.desk.with(|alone| alone.store.stats())
     }
 
     fn finish(&self) -> Result<(), String> {

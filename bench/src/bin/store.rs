@@ -24,6 +24,9 @@ const USAGE: &str = "store [--work send|cycle|pace] [--data ./bench-data] [--gro
 
 /// After each turn: what it left to be freed and removed is no part of the next one.
 const REST: Duration = Duration::from_millis(500);
+/// Bytes of journal before the first turn. Until then files for it are made, which means writing them as zeros first;
+/// from then on those are used again that a checkpoint frees. The ceiling's file is written before, too.
+const WARM_UP: u64 = 1 << 30;
 
 type Outcome<T> = Result<T, String>;
 
@@ -60,7 +63,7 @@ fn sends(arguments: &Arguments, data: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// One size of group: ceiling, store and node in turns, after a first turn that does not count.
+/// One size of group: ceiling, store and node in turns.
 fn send_in_groups(arguments: &Arguments, data: &Path, ceiling: &mut Ceiling, group: usize) -> Outcome<()> {
     let groups = Groups {
         group,
@@ -71,20 +74,23 @@ fn send_in_groups(arguments: &Arguments, data: &Path, ceiling: &mut Ceiling, gro
     let mut alone = Sends::open(&data.join(format!("alone-{group}")))?;
     let mut node = Local::open(&data.join(format!("node-{group}")), Options::default())?;
     let (mut bare, mut stored, mut sent, mut batched) = (vec![], vec![], vec![], vec![]);
-    for round in 0..=arguments.get("rounds", 7) {
-        let one = ceiling.run(groups).map_err(|error| error.to_string())?;
-        let two = alone.run(groups)?;
+    let large = Groups { group: 1024, duration: Duration::from_secs(1), ..groups };
+    while alone.stats().journal_bytes < WARM_UP {
+        alone.run(large)?;
         alone.rest(REST)?;
-        let three = send_through_node(&mut node, groups, false)?;
+    }
+    while node.stats().journal_bytes < WARM_UP {
+        send_through_node(&mut node, large, true)?;
         node.rest(REST)?;
-        let four = send_through_node(&mut node, groups, true)?;
+    }
+    for _ in 0..arguments.get("rounds", 7) {
+        bare.push(ceiling.run(groups).map_err(|error| error.to_string())?);
+        stored.push(alone.run(groups)?);
+        alone.rest(REST)?;
+        sent.push(send_through_node(&mut node, groups, false)?);
         node.rest(REST)?;
-        if round > 0 {
-            bare.push(one);
-            stored.push(two);
-            sent.push(three);
-            batched.push(four);
-        }
+        batched.push(send_through_node(&mut node, groups, true)?);
+        node.rest(REST)?;
     }
     println!("groups of {group} messages of {} bytes, {} out:", groups.message, groups.out);
     tell("ceiling", &bare, &bare);
