@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use engine::Entropy;
 
-use crate::disk::{Completion, Disk, Failure, FileName, Op, Output, SECTOR, Ticket};
+use crate::disk::{Completion, Disk, Failure, FileKind, FileName, Op, Output, SECTOR, Ticket};
 
 /// What is on the disk: shared, so that a test can crash it, damage it, and open it again.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ pub struct Content {
     pub capacity: Option<u64>,
     /// The number of an operation that fails with EIO: it may have happened, wholly or in part.
     pub broken: Option<u64>,
+    /// As many of the journal's writes are done while one to another file is under way. With none to come it is done at once.
+    pub beside_takes: u64,
+    /// Writes of the journal so far.
+    journal_writes: u64,
     /// A byte that is returned wrong, once.
     pub misread: Option<Misread>,
     /// Bytes read so far, and the most at once.
@@ -152,7 +156,8 @@ pub struct TestDisk {
     pub content: Rc<RefCell<Content>>,
     block: usize,
     tickets: u64,
-    waiting: VecDeque<(Ticket, Op)>,
+    /// Each with the number of the journal's writes that come before it is done.
+    waiting: VecDeque<(Ticket, Op, u64)>,
     entropy: Entropy,
 }
 
@@ -184,7 +189,7 @@ impl TestDisk {
         if power {
             content.lose_volatile(&mut self.entropy);
         }
-        for (_, op) in std::mem::take(&mut self.waiting) {
+        for (_, op, _) in std::mem::take(&mut self.waiting) {
             let op = op.made();
             if !power {
                 content.remember(&op);
@@ -200,6 +205,7 @@ impl TestDisk {
         let op = op.made();
         let mut content = self.content.borrow_mut();
         content.done += 1;
+        content.journal_writes += u64::from(is_journal_write(&op));
         if content.broken == Some(content.done) {
             tear(&mut content, &op, &mut self.entropy);
             return Err(Failure::Broken("EIO".into()));
@@ -207,6 +213,14 @@ impl TestDisk {
         content.settle(&op);
         perform(&mut content, op, self.block)
     }
+}
+
+fn is_journal_write(op: &Op) -> bool {
+    matches!(op, Op::Write { file, .. } if file.kind == FileKind::Journal)
+}
+
+fn is_write_beside(op: &Op) -> bool {
+    matches!(op, Op::Write { .. } | Op::WriteFrom { .. }) && !is_journal_write(op)
 }
 
 fn tear(content: &mut Content, op: &Op, entropy: &mut Entropy) {
@@ -310,7 +324,9 @@ impl Disk for TestDisk {
 
     fn submit(&mut self, op: Op) -> Ticket {
         self.tickets += 1;
-        self.waiting.push_back((Ticket(self.tickets), op));
+        let content = self.content.borrow();
+        let takes = if is_write_beside(&op) { content.beside_takes } else { 0 };
+        self.waiting.push_back((Ticket(self.tickets), op, content.journal_writes + takes));
         Ticket(self.tickets)
     }
 
@@ -321,7 +337,9 @@ impl Disk for TestDisk {
                 return None;
             }
         }
-        let (ticket, op) = self.waiting.pop_front()?;
+        let writes = self.content.borrow().journal_writes;
+        let next = self.waiting.iter().position(|(.., after)| *after <= writes).unwrap_or(0);
+        let (ticket, op, _) = self.waiting.remove(next)?;
         let result = self.perform(op);
         Some(Completion { ticket, result })
     }

@@ -103,9 +103,26 @@ pub struct Counters {
 }
 
 impl<D: Disk> LogStore<D> {
-    /// Whether jobs go on however busy the journal is.
+    /// Whether the job at hand is in the way of the next flush, or nearly: it goes on however busy the journal is, in the
+    /// largest steps.
     fn is_pressed(&self) -> bool {
-        self.frozen.is_some() && self.state.active.bytes() > self.options.table
+        self.job.is_some() && self.state.active.bytes() > self.flushed_at() / 4 * 3
+    }
+
+    /// Bytes of messages and deletions at which a flush is due. Deletions that damage hides stay in memory whatever is
+    /// flushed.
+    pub(super) fn flushed_at(&self) -> usize {
+        self.options.table + self.manifest.unresolved.len() * GONE_BYTES
+    }
+
+    /// Bytes that a step of a flush is to write, about. Twice as many as a group of the journal, since a step is made and
+    /// written while one or two groups are: with less, the table fills faster than it is flushed, and appends come to wait
+    /// for a whole flush.
+    fn step_bytes(&self) -> usize {
+        match self.is_pressed() {
+            true => LARGEST_STEP,
+            false => (2 * self.journal.usual_group()).clamp(STEP, LARGEST_STEP),
+        }
     }
 
     pub(super) fn work_in_background(&mut self) {
@@ -134,6 +151,7 @@ impl<D: Disk> LogStore<D> {
 
     /// Takes one step of the job; whether another can follow at once.
     fn step_job(&mut self) -> bool {
+        let step = self.step_bytes();
         let Some(running) = &mut self.job else { return false };
         match running.waiting {
             Waiting::Nothing => {}
@@ -146,7 +164,7 @@ impl<D: Disk> LogStore<D> {
             small: &self.state.small,
             blocks: &mut self.blocks,
             block: self.disk.block(),
-            step: (2 * self.journal.usual_group()).clamp(STEP, LARGEST_STEP),
+            step,
             last: self.state.last,
         };
         match running.job.step(view, running.read.take()) {
@@ -204,11 +222,8 @@ impl<D: Disk> LogStore<D> {
         let records = self.options.recovery_records / 4 * 3;
         let unflushed = self.counters.records - self.counters.in_segments;
         let unchecked = self.counters.records - self.counters.in_checkpoint;
-        // Deletions that damage hides stay in memory whatever is flushed.
-        let is_full =
-            self.state.active.bytes() >= self.options.table + self.manifest.unresolved.len() * GONE_BYTES;
         let job = if self.frozen.is_some()
-            || is_full
+            || self.state.active.bytes() >= self.flushed_at()
             || unflushed_bytes >= bytes
             || unflushed >= records
             || self.is_worth_flushing()

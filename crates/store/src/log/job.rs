@@ -27,9 +27,7 @@ pub struct View<'a> {
     pub blocks: &'a mut Blocks,
     /// The disk's block.
     pub block: usize,
-    /// Bytes that a step of a flush is to write, about. Twice as many as a group of the journal, since a step is made
-    /// and written while one or two groups are: with less, the table fills faster than it is flushed, and appends come
-    /// to wait for a whole flush.
+    /// Bytes that a step of a flush is to write, about.
     pub step: usize,
     /// The last batch appended.
     pub last: Lsn,

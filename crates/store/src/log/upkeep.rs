@@ -19,9 +19,9 @@ impl<D: Disk> LogStore<D> {
     /// Whether flushes, or the giving back of memory, lag so far behind that appends must wait for them.
     pub(super) fn is_overrun(&self) -> bool {
         let far = self.journal.bytes_since(&self.manifest.journal()) > 2 * self.options.recovery_bytes;
-        let most = 2 * self.options.table;
-        let flushes_lag = self.frozen.is_some() && self.state.active.bytes() > most;
-        far || flushes_lag || self.releasing.values().sum::<usize>() > most
+        // Also while something else than a flush runs: it is in the way of one.
+        let flushes_lag = self.state.active.bytes() > 2 * self.flushed_at();
+        far || flushes_lag || self.releasing.values().sum::<usize>() > 2 * self.options.table
     }
 
     pub(super) fn lacks_reserve(&self) -> bool {

@@ -302,16 +302,12 @@ fn deletions_in_a_damaged_leaf_are_remembered() {
     assert_eq!(found, [0, 2]);
 }
 
-/// A flush that writes less than comes in is overtaken, and appends wait until it is done.
-#[test]
-fn a_flush_keeps_up_with_large_groups() {
-    const BODY: usize = 64 << 10;
-    let options = Options { table: 12 << 20, journal_file: 64 << 20, ..small() };
-    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
-    for group in 0..100 {
+/// Groups of 16 messages of this size, as many as `groups`: none of them waits for a flush.
+fn flushes_keep_up(store: &mut LogStore<TestDisk>, size: usize, groups: u64) {
+    for group in 0..groups {
         let message = |sequence| {
             let row = MessageRow { sent: 1_000, retained_from: 1_000, ..MessageRow::default() };
-            Record::Put(Row::Message(key(sequence), row, Bytes::from(vec![b'x'; BODY])))
+            Record::Put(Row::Message(key(sequence), row, Bytes::from(vec![b'x'; size])))
         };
         let records = (group * 16..(group + 1) * 16).map(message).collect();
         let lsn = store.append(Batch { now: 1_000, records });
@@ -319,6 +315,51 @@ fn a_flush_keeps_up_with_large_groups() {
         assert!(store.room().bytes > 0, "group {group} waits");
     }
     assert!(store.stats().flushes >= 3, "{:?}", store.stats());
+}
+
+fn large_table() -> LogStore<TestDisk> {
+    let options = Options { table: 12 << 20, journal_file: 64 << 20, ..small() };
+    LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store
+}
+
+/// A flush that writes less than comes in is overtaken, and appends wait until it is done.
+#[test]
+fn a_flush_keeps_up_with_large_groups() {
+    flushes_keep_up(&mut large_table(), 64 << 10, 100);
+}
+
+/// The same where a write beside the journal takes longer than the groups it is to keep up with.
+#[test]
+fn a_flush_on_a_slow_disk_keeps_up_with_small_groups() {
+    let mut store = large_table();
+    store.disk.content.borrow_mut().beside_takes = 4;
+    flushes_keep_up(&mut store, 8 << 10, 800);
+}
+
+/// A flush waits for a merge that takes long: what comes in meanwhile is bounded.
+#[test]
+fn memory_is_bounded_while_a_merge_runs() {
+    const GROUP: u64 = 10;
+    let options = Options { table: 64 << 10, recovery_bytes: 64 << 20, segment: 1 << 20, ..scaled().0 };
+    let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
+    append_all(&mut store, (0..400).map(message).collect());
+    append_all(&mut store, (0..400).filter(|sequence| sequence % 4 > 0).map(delete).collect());
+    let mut waited_for_a_merge = false;
+    for first in (400..2_000).step_by(GROUP as usize) {
+        let is_merging = store.job.is_some() && store.frozen.is_none();
+        // It is not done with before nothing else is to be written.
+        store.disk.content.borrow_mut().beside_takes = if is_merging { u64::MAX / 2 } else { 0 };
+        while store.room().bytes == 0 {
+            waited_for_a_merge |= is_merging;
+            store.poll();
+        }
+        let records = (first..first + GROUP).map(message).collect();
+        let lsn = store.append(Batch { now: 0, records });
+        while store.poll() != Some(Event::Durable(lsn)) {}
+        let most = 2 * options.table + GROUP as usize * 1_200;
+        assert!(store.state.active.bytes() <= most, "{:?}", store.stats());
+    }
+    assert!(waited_for_a_merge && store.stats().merges > 0, "{:?}", store.stats());
 }
 
 /// What is written beside the journal is counted to the byte: here a bitmap and the manifest that names it.
