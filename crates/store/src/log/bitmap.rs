@@ -14,6 +14,11 @@ pub fn file_name(number: u64) -> FileName {
     FileName { kind: FileKind::Bitmap, number }
 }
 
+/// The file's length, for a segment of `count` messages.
+pub fn length(count: u64) -> u64 {
+    HEADER as u64 + count.div_ceil(64) * 8
+}
+
 /// The file's bytes.
 pub fn encode(segment: u64, bits: &Bits) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER + bits.words().len() * 8);

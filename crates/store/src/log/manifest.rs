@@ -139,13 +139,14 @@ impl Manifest {
         self.checkpoint.iter().chain(&self.dedup)
     }
 
-    /// Every file it names, itself and the journal's apart.
-    pub fn files(&self) -> Vec<(FileName, Option<u64>)> {
+    /// Every file it names with its length, itself and the journal's apart.
+    pub fn files(&self) -> Vec<(FileName, u64)> {
         let mut files: Vec<_> =
-            self.row_files().map(|file| (rowfile::file_name(file.number), Some(file.length))).collect();
+            self.row_files().map(|file| (rowfile::file_name(file.number), file.length)).collect();
         for segment in &self.segments {
-            files.push((segment::file_name(segment.number), Some(segment.length)));
-            files.extend(segment.bitmap.map(|bitmap| (bitmap::file_name(bitmap.number), None)));
+            files.push((segment::file_name(segment.number), segment.length));
+            let length = bitmap::length(segment.count);
+            files.extend(segment.bitmap.map(|bitmap| (bitmap::file_name(bitmap.number), length)));
         }
         files
     }

@@ -243,7 +243,7 @@ pub(super) fn require_named(manifest: &Manifest, listed: &[(FileName, u64)]) -> 
     let there: BTreeMap<FileName, u64> = listed.iter().copied().collect();
     for (name, length) in manifest.files() {
         let found = *there.get(&name).ok_or(OpenError::Missing(name))?;
-        if let Some(length) = length.filter(|length| *length != found) {
+        if found != length {
             return Err(wrong_length(name, length, found));
         }
     }
@@ -350,7 +350,7 @@ pub(super) fn read_segment<D: Disk>(files: &mut Files<'_, D>, meta: &Meta) -> Re
     let mut segment = Segment::new(meta.clone());
     if let Some(reference) = &meta.bitmap {
         let name = bitmap::file_name(reference.number);
-        let bytes = files.read(name, bitmap_bytes(meta))?;
+        let bytes = files.read(name, bitmap::length(meta.count))?;
         let bits = bitmap::decode(&bytes, meta.number, meta.count).map_err(|what| OpenError::Damaged {
             file: name,
             offset: 0,
@@ -359,9 +359,4 @@ pub(super) fn read_segment<D: Disk>(files: &mut Files<'_, D>, meta: &Meta) -> Re
         segment.deleted = Some(Arc::new(bits));
     }
     Ok(segment)
-}
-
-/// What the file with a segment's deletions has at most.
-pub(super) fn bitmap_bytes(meta: &Meta) -> u64 {
-    64 + meta.count.div_ceil(64) * 8
 }

@@ -18,7 +18,7 @@ use super::manifest::Manifest;
 use super::open::{self, Files, OpenError, Report};
 use super::replay::JournalReader;
 use super::segment::{self, Builder, Meta};
-use super::{LogStore, Options, bitmap, journal, rowfile, write_manifest};
+use super::{LogStore, Options, bitmap, journal, write_manifest};
 
 /// Cut files of repairs are numbered from here on; those of torn tails by generation.
 const ASIDE: u64 = 1 << 48;
@@ -86,7 +86,7 @@ pub fn repair<D: Disk>(
     }
     let (end, is_sound) = find_journal_end(&mut files, &manifest, &listed)?;
     let cut = if is_sound { None } else { Some(JournalCut::plan(&mut files, &manifest, end, &listed)?) };
-    shorten_row_files(&mut files, &manifest, &listed, &mut repaired)?;
+    shorten_files(&mut files, &manifest, &listed, &mut repaired)?;
     repair_segments(&mut files, &mut manifest, &listed, &mut repaired)?;
     manifest.needs = end.lsn;
     write_manifest(&mut files, &manifest)?;
@@ -151,19 +151,18 @@ fn find_damaged_rows<D: Disk>(
     Ok(None)
 }
 
-/// Row files, which are sound, end where they should.
-fn shorten_row_files<D: Disk>(
+/// Files that go on behind their end are cut there, segments apart: `rewrite` looks at those.
+fn shorten_files<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &Manifest,
     listed: &[(FileName, u64)],
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
-    for row_file in manifest.row_files() {
-        let file = rowfile::file_name(row_file.number);
+    for (file, length) in manifest.files().into_iter().filter(|(file, _)| file.kind != FileKind::Segment) {
         let found = open::length_of(file, listed);
-        if found > row_file.length {
+        if found > length {
             let bytes = files.read(file, found)?;
-            shorten(files, file, bytes, row_file.length, repaired)?;
+            shorten(files, file, bytes, length, repaired)?;
         }
     }
     Ok(())
@@ -217,7 +216,7 @@ fn repair_bitmap<D: Disk>(
     }
     let Some(reference) = meta.bitmap.take() else { return Ok(()) };
     let file = bitmap::file_name(reference.number);
-    let bytes = read_if_there(files, file, open::bitmap_bytes(meta))?;
+    let bytes = read_if_there(files, file, bitmap::length(meta.count))?;
     repaired.returned += reference.ones;
     keep_copy(files, aside_of(file), bytes, repaired)
 }

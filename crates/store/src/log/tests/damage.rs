@@ -192,7 +192,8 @@ fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
     let (content, _) = directory();
     let content = content.borrow();
     let options = Options { journal_file: 16 << 10, ..tiny() };
-    let kinds = [FileKind::Segment, FileKind::Checkpoint];
+    let kinds = [FileKind::Segment, FileKind::Bitmap, FileKind::Checkpoint];
+    assert!(kinds.iter().all(|kind| content.files.keys().any(|name| name.kind == *kind)));
     for (name, bytes) in content.files.iter().filter(|(name, _)| kinds.contains(&name.kind)) {
         for more in [1, 512, 70_000] {
             let disk = changed(&content, *name, |bytes| bytes.resize(bytes.len() + more, 7));
@@ -204,6 +205,7 @@ fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
             assert_eq!(places, [(*name, bytes.len() as u64)], "{:?}", checked.findings);
             let repaired = repair(again(), options, || ()).unwrap();
             assert_eq!((&repaired.hopeless, repaired.lost.len(), repaired.aside.len()), (&None, 0, 1));
+            assert_eq!(repaired.returned, 0);
             assert_eq!(check(&mut again()).unwrap().findings, []);
             let files = &disk.content.borrow().files;
             assert!(files[name] == *bytes && files[&repaired.aside[0]] == longer, "{name} and {more} bytes");
