@@ -187,7 +187,7 @@ impl Performer {
 /// Pieces of one size, whole blocks: a small one at the end would take the device nearly as long as the others.
 fn piece_beside(bytes: usize) -> usize {
     let pieces = ((bytes + BESIDE_CHUNK / 2) / BESIDE_CHUNK).max(1);
-    bytes.div_ceil(pieces).next_multiple_of(BLOCK)
+    bytes.div_ceil(pieces).next_multiple_of(BLOCK).max(BLOCK)
 }
 
 /// Gives memory back, and leaves half of the time to whoever wants this processor: nobody waits for all of it.
@@ -241,6 +241,7 @@ mod tests {
 
     #[test]
     fn pieces_are_of_one_size_or_nearly() {
+        assert_eq!(piece_beside(0), BLOCK);
         for bytes in (BLOCK..4 << 20).step_by(BLOCK) {
             let piece = piece_beside(bytes);
             assert!(piece.is_multiple_of(BLOCK) && piece <= BESIDE_CHUNK * 3 / 2 + BLOCK, "{bytes}: {piece}");

@@ -34,6 +34,7 @@ impl Runs {
         };
         if run.back().is_some_and(|(last, _)| *last < key) {
             if run.len() < RUN {
+                make_room(run);
                 run.push_back((key, entry));
             } else {
                 let mut next = Run::with_capacity(RUN);
@@ -44,10 +45,14 @@ impl Runs {
         }
         match place(run, &key) {
             Ok(at) => return Some(std::mem::replace(&mut run[at].1, entry)),
-            Err(at) if run.len() < RUN => run.insert(at, (key, entry)),
+            Err(at) if run.len() < RUN => {
+                make_room(run);
+                run.insert(at, (key, entry));
+            }
             Err(at) => {
                 let rest = run.split_off(at);
                 run.push_back((key, entry));
+                run.shrink_to(2 * run.len());
                 let first = rest.front().expect("the run's last message lies behind the new one").0;
                 self.runs.insert(first, rest);
             }
@@ -125,6 +130,13 @@ impl IntoIterator for Runs {
     }
 }
 
+/// A run grows as vectors do, but to no more room than it ever takes.
+fn make_room(run: &mut Run) {
+    if run.len() == run.capacity() {
+        run.reserve_exact(run.len().min(RUN - run.len()));
+    }
+}
+
 /// Where a run has this key, or would have it.
 fn place(run: &Run, key: &MessageKey) -> Result<usize, usize> {
     run.binary_search_by_key(key, |(key, _)| *key)
@@ -180,6 +192,20 @@ mod tests {
             }
             assert!(runs.into_iter().eq(map), "seed {seed}");
         }
+    }
+
+    /// Sends to many queues in turn split runs all the time.
+    #[test]
+    fn runs_of_many_queues_take_little_more_room_than_messages() {
+        let mut runs = Runs::default();
+        for round in 0..20 {
+            for queue in 0..2_000 {
+                runs.insert(MessageKey { queue: QueueId(queue), rank: 0, sequence: round }, entry(1));
+            }
+            let room: usize = runs.runs.values().map(VecDeque::capacity).sum();
+            assert!(room <= 4_000 * (round as usize + 1), "round {round}: {room}");
+        }
+        assert!(runs.runs.values().all(|run| run.capacity() <= RUN));
     }
 
     #[test]

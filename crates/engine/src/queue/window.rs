@@ -19,6 +19,8 @@ use crate::rows::{Blob, Cut, MessageRow};
 const QUEUE_BYTES: usize = 4 << 20;
 /// Bytes of contents that are kept of touched messages before they are asked for.
 const BODY_BYTES: usize = 1 << 20;
+/// Messages not yet durable that a queue keeps room for.
+const PENDING_KEPT: usize = 32;
 /// Loads of parked lanes out at once.
 const LANE_LOADS: usize = 16;
 /// What an entry takes beside its blob, bytes.
@@ -348,6 +350,10 @@ impl Window {
             } else {
                 entered |= self.arrive(key, entry, now, lanes);
             }
+        }
+        // A quiet queue keeps no room for the most it ever had under way.
+        if self.pending.is_empty() && self.pending.capacity() > PENDING_KEPT {
+            self.pending = VecDeque::new();
         }
         entered
     }

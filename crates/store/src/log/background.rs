@@ -103,8 +103,8 @@ pub struct Counters {
 }
 
 impl<D: Disk> LogStore<D> {
-    /// Whether the job at hand is in the way of the next flush, or nearly: it goes on however busy the journal is, in the
-    /// largest steps.
+    /// Whether the job at hand is in the way of the next flush, or nearly: it goes on however busy the journal is, and a
+    /// flush in the largest steps.
     fn is_pressed(&self) -> bool {
         self.job.is_some() && self.state.active.bytes() > self.flushed_at() / 4 * 3
     }

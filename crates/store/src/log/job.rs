@@ -16,7 +16,7 @@ use super::journal::Position;
 
 /// Bytes written by one step, about. Its file is synced once, at the end.
 pub const STEP: usize = 128 << 10;
-/// Bytes written by one step of a flush beside large groups, about.
+/// Bytes written by one step of a flush beside large groups, or that is to be done with, about.
 pub const LARGEST_STEP: usize = 1 << 20;
 
 /// What a step looks at beside the job itself.

@@ -86,7 +86,7 @@ pub fn repair<D: Disk>(
     }
     let (end, is_sound) = find_journal_end(&mut files, &manifest, &listed)?;
     let cut = if is_sound { None } else { Some(JournalCut::plan(&mut files, &manifest, end, &listed)?) };
-    shorten_files(&mut files, &manifest, &listed, &mut repaired)?;
+    shorten_row_files(&mut files, &manifest, &listed, &mut repaired)?;
     repair_segments(&mut files, &mut manifest, &listed, &mut repaired)?;
     manifest.needs = end.lsn;
     write_manifest(&mut files, &manifest)?;
@@ -151,14 +151,14 @@ fn find_damaged_rows<D: Disk>(
     Ok(None)
 }
 
-/// Files that go on behind their end are cut there, segments apart: `rewrite` looks at those.
-fn shorten_files<D: Disk>(
+/// Row files, which are sound, end where they should.
+fn shorten_row_files<D: Disk>(
     files: &mut Files<'_, D>,
     manifest: &Manifest,
     listed: &[(FileName, u64)],
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
-    for (file, length) in manifest.files().into_iter().filter(|(file, _)| file.kind != FileKind::Segment) {
+    for (file, length) in manifest.files().into_iter().filter(|(file, _)| file.kind == FileKind::Checkpoint) {
         let found = open::length_of(file, listed);
         if found > length {
             let bytes = files.read(file, found)?;
@@ -190,8 +190,9 @@ fn repair_segments<D: Disk>(
 ) -> Result<(), OpenError> {
     let bad: BTreeSet<FileName> = repaired.checked.findings.iter().map(|finding| finding.file).collect();
     for mut meta in std::mem::take(&mut manifest.segments) {
-        if meta.bitmap.is_some_and(|reference| bad.contains(&bitmap::file_name(reference.number))) {
-            repair_bitmap(files, &mut meta, repaired)?;
+        let deletions = meta.bitmap.map(|reference| bitmap::file_name(reference.number));
+        if let Some(file) = deletions.filter(|file| bad.contains(file)) {
+            repair_bitmap(files, &mut meta, open::length_of(file, listed), repaired)?;
         }
         if bad.contains(&segment::file_name(meta.number)) {
             let found = open::length_of(segment::file_name(meta.number), listed);
@@ -204,19 +205,25 @@ fn repair_segments<D: Disk>(
     Ok(())
 }
 
-/// Without the file that says which of its messages are deleted, they are there again.
+/// The file that says which of a segment's messages are deleted, and has `found` bytes. Without it they are there again.
 fn repair_bitmap<D: Disk>(
     files: &mut Files<'_, D>,
     meta: &mut Meta,
+    found: u64,
     repaired: &mut Repaired,
 ) -> Result<(), OpenError> {
+    let Some(reference) = meta.bitmap else { return Ok(()) };
+    let (file, length) = (bitmap::file_name(reference.number), bitmap::length(meta.count));
     match open::read_segment(files, meta) {
+        Ok(_) if found > length => {
+            let bytes = files.read(file, found)?;
+            return shorten(files, file, bytes, length, repaired);
+        }
         Err(error) if error.is_damage() => {}
         read => return read.map(drop),
     }
-    let Some(reference) = meta.bitmap.take() else { return Ok(()) };
-    let file = bitmap::file_name(reference.number);
-    let bytes = read_if_there(files, file, bitmap::length(meta.count))?;
+    meta.bitmap = None;
+    let bytes = read_if_there(files, file, found)?;
     repaired.returned += reference.ones;
     keep_copy(files, aside_of(file), bytes, repaired)
 }

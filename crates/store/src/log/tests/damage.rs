@@ -213,6 +213,25 @@ fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
     }
 }
 
+/// A file of deletions that is damaged and goes on behind its end is kept as a whole.
+#[test]
+fn all_of_a_damaged_file_of_deletions_is_kept() {
+    let (content, _) = directory();
+    let content = content.borrow();
+    let is_bitmap = |name: &&FileName| name.kind == FileKind::Bitmap;
+    let name = *content.files.keys().find(is_bitmap).expect("there is one");
+    let disk = changed(&content, name, |bytes| {
+        bytes[33] ^= 1;
+        bytes.resize(bytes.len() + 700, 7);
+    });
+    let damaged = disk.content.borrow().files[&name].clone();
+    let options = Options { journal_file: 16 << 10, ..tiny() };
+    let repaired = repair(TestDisk::over(disk.content.clone()), options, || ()).unwrap();
+    assert!(repaired.returned > 0 && repaired.aside.len() == 1, "{repaired:?}");
+    assert!(disk.content.borrow().files[&repaired.aside[0]] == damaged);
+    assert_eq!(check(&mut TestDisk::over(disk.content.clone())).unwrap().findings, []);
+}
+
 /// What a cut takes lies in damaged bytes: the cut is kept, but is no reason to flush again and again.
 #[test]
 fn a_cut_that_damage_keeps_from_its_messages_is_not_tried_without_end() {
