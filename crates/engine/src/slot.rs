@@ -127,7 +127,7 @@ impl Slot {
         let secret = self.secret;
         // A queue that lost its name while a receive waited is on its way out: that receive would be refused when it is
         // answered, with what it had taken counted as received.
-        if catalogue.by_id(id).is_none() {
+        if !catalogue.is_named(id) {
             return no_such_queue(catalogue.last_removal());
         }
         let removed = self.removed_lsn;

@@ -103,7 +103,7 @@ impl<S: Store> Node<S> {
             let copy = engine::rows::QueueRow { tags: BTreeMap::new(), ..row.clone() };
             Internal::Install(Box::new(copy))
         });
-        let unnamed = copies.keys().filter(|id| self.catalogue.by_id(**id).is_none());
+        let unnamed = copies.keys().filter(|id| !self.catalogue.is_named(**id));
         let repairs: Vec<Internal> = installs.chain(unnamed.map(|id| Internal::Remove(*id))).collect();
         if repairs.is_empty() {
             self.repaired = true;

@@ -218,6 +218,11 @@ impl Catalogue {
         self.named(self.by_id.get(&id)?)
     }
 
+    /// Whether a queue of this number has a name.
+    pub fn is_named(&self, id: QueueId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// Every named queue, in order of account, region and name.
     pub fn queues(&self) -> impl Iterator<Item = &QueueRow> {
         self.rows.values().filter_map(|entry| entry.queue())

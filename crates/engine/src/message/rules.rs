@@ -1,5 +1,7 @@
 //! What a message may consist of.
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::TRACE_HEADER;
 use crate::errors::{Code, Error};
 use crate::limits::{ATTRIBUTE_NAME_LENGTH, DELAY_SECONDS, ID_LENGTH, MESSAGE_ATTRIBUTES, NUMBER_DIGITS};
@@ -50,17 +52,29 @@ fn check_body(body: &str) -> Result<(), Error> {
 /// `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF`; Rust's text holds no
 /// surrogates anyway.
 fn is_allowed(text: &str) -> bool {
-    // The two refused characters above the controls are EF BF BE and EF BF BF: nearly every text has no EF.
-    // All bytes of a chunk are looked at, without a branch, so that many are looked at in one instruction.
-    let is_space = |byte: u8| (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
-    let is_strange = |byte: &u8| ((*byte < b' ') & !is_space(*byte)) | (*byte == 0xef);
-    let may_be_refused =
-        |chunk: &[u8]| chunk.iter().fold(0, |any, byte| any | u8::from(is_strange(byte))) != 0;
-    if !text.as_bytes().chunks(256).any(may_be_refused) {
+    if !dispatch!(Level::new(), simd => may_be_refused(simd, text.as_bytes())) {
         return true;
     }
     let refused = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || c == '\u{fffe}' || c == '\u{ffff}';
     !text.contains(refused)
+}
+
+/// Whether a character may be one of those refused. The two above the controls are EF BF BE and EF BF BF: nearly every
+/// text has no EF. All bytes of a chunk are looked at, without a branch, so that many are in one instruction, of the
+/// widest registers that this processor has.
+#[inline(always)]
+fn may_be_refused<S: Simd>(_: S, bytes: &[u8]) -> bool {
+    for chunk in bytes.chunks(256) {
+        let mut any = false;
+        for byte in chunk {
+            let is_space = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');
+            any |= ((*byte < b' ') & !is_space) | (*byte == 0xef);
+        }
+        if any {
+            return true;
+        }
+    }
+    false
 }
 
 fn check_attribute(name: &str, value: &AttributeValue) -> Result<(), Error> {
