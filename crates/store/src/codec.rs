@@ -10,7 +10,9 @@ pub use read::Reader;
 
 use std::collections::BTreeMap;
 
-use engine::rows::{CatalogueRow, Cut, Leaving, MessageRow, Origin, QueueRow, TaskRow, TaskStatus, Touched};
+use engine::rows::{
+    CatalogueRow, Cut, DedupHash, Leaving, MessageRow, Origin, QueueRow, TaskRow, TaskStatus, Touched,
+};
 use engine::{Lane, MessageId, MessageKey, QueueId, QueueName, Record, Row, RowKey};
 
 /// Bytes that are not what they should be. They passed their checksum, so this is a fault of a writer.
@@ -99,6 +101,11 @@ pub fn put_message_key(out: &mut Vec<u8>, key: &MessageKey) {
 
 fn put_u128(out: &mut Vec<u8>, value: u128) {
     out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_dedup_hash(out: &mut Vec<u8>, hash: DedupHash) {
+    out.extend_from_slice(&hash.low.to_le_bytes());
+    out.extend_from_slice(&hash.high.to_le_bytes());
 }
 
 fn put_name(out: &mut Vec<u8>, name: &QueueName) {
@@ -318,7 +325,7 @@ pub fn put_key(out: &mut Vec<u8>, key: &RowKey) {
         RowKey::Dedup(key) => {
             put_head(out, kind::DEDUP, key.queue);
             put_number(out, key.minute);
-            put_u128(out, key.hash);
+            put_dedup_hash(out, key.hash);
         }
         RowKey::Attempt(key) => {
             put_head(out, kind::ATTEMPT, key.queue);

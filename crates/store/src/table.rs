@@ -13,6 +13,8 @@ use crate::runs::Runs;
 pub const PAGE_BYTES: usize = 1 << 20;
 /// What an entry takes beside its blob, bytes, about.
 const ENTRY_BYTES: usize = 200;
+/// What its place in a lane takes, bytes, about.
+const PLACE_BYTES: usize = 72;
 
 /// A message of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +51,14 @@ impl Table {
 
     /// Puts a message.
     pub fn put(&mut self, key: MessageKey, entry: Entry) {
-        let (lane, bytes) = (entry.row.lane, entry.blob.len() + ENTRY_BYTES);
+        let (place, bytes) = (place_of(&key, &entry), entry.blob.len() + ENTRY_BYTES);
         if let Some(old) = self.messages.insert(key, entry) {
             forget(&mut self.lanes, &mut self.bytes, &key, &old);
         }
         self.bytes += bytes;
-        if lane != Lane::NONE && key.rank == 0 {
-            self.lanes.insert((key.queue, lane, key.sequence));
+        if let Some(place) = place {
+            self.bytes += PLACE_BYTES;
+            self.lanes.insert(place);
         }
     }
 
@@ -183,9 +186,16 @@ impl Table {
 /// What a removed message leaves behind.
 fn forget(lanes: &mut BTreeSet<Place>, bytes: &mut usize, key: &MessageKey, entry: &Entry) {
     *bytes -= entry.blob.len() + ENTRY_BYTES;
-    if entry.row.lane != Lane::NONE && key.rank == 0 {
-        lanes.remove(&(key.queue, entry.row.lane, key.sequence));
+    if let Some(place) = place_of(key, entry) {
+        *bytes -= PLACE_BYTES;
+        lanes.remove(&place);
     }
+}
+
+/// Where a message is found by its lane; a delayed one is in none yet.
+fn place_of(key: &MessageKey, entry: &Entry) -> Option<Place> {
+    let lane = entry.row.lane;
+    (lane != Lane::NONE && key.rank == 0).then_some((key.queue, lane, key.sequence))
 }
 
 /// Fills a page from rows in key order. Of a skipped lane only the first row comes, and without its blob.
@@ -211,4 +221,40 @@ fn gather<'a>(
         page.rows.push(Found { key, row: entry.row.clone(), blob });
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(lane: u128, length: usize) -> Entry {
+        let row = MessageRow { lane: Lane(lane), ..MessageRow::default() };
+        Entry { lsn: 1, row, blob: Blob::from(vec![0; length]) }
+    }
+
+    /// A group's message takes more than its entry, by its place; what goes takes with it what it took.
+    #[test]
+    fn all_memory_of_a_message_is_counted_and_no_longer_when_it_goes() {
+        let mut table = Table::default();
+        let key = |rank, sequence| MessageKey { queue: QueueId(1), rank, sequence };
+        table.put(key(0, 1), entry(0, 10));
+        let plain = table.bytes();
+        table.put(key(0, 2), entry(7, 10));
+        let grouped = table.bytes() - plain;
+        assert!(grouped >= plain + size_of::<Place>(), "{grouped} and {plain}");
+        // Another content, another lane, and back.
+        table.put(key(0, 2), entry(8, 30));
+        assert_eq!(table.bytes(), plain + grouped + 20);
+        table.put(key(0, 2), entry(0, 10));
+        assert_eq!(table.bytes(), 2 * plain);
+        // In no lane until it arrives.
+        table.put(key(9, 3), entry(7, 10));
+        assert_eq!(table.bytes(), 3 * plain);
+        table.put(key(0, 4), entry(7, 10));
+        assert!(table.remove(&key(0, 1)));
+        table.cut(&Cut { queue: QueueId(1), arrived_below: None, delayed_below: Some(10) }, &[]);
+        assert_eq!(table.bytes(), plain + grouped);
+        table.drop_queue(QueueId(1));
+        assert_eq!((table.bytes(), table.is_empty()), (0, true));
+    }
 }

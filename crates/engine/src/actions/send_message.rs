@@ -9,7 +9,7 @@ use crate::ids::{Lane, MessageKey, Millis, Purpose, Secret};
 use crate::limits::{DELAY_SECONDS, MINUTE, SECOND};
 use crate::queue::Queue;
 use crate::reply::{BatchReply, Reply, SentMessage};
-use crate::rows::{DedupKey, DedupRow, MessageRow, Record, Row};
+use crate::rows::{DedupHash, DedupKey, DedupRow, MessageRow, Record, Row};
 use crate::turn::{Turn, answer};
 
 /// Decides the entries one by one, each applied before the next.
@@ -103,7 +103,7 @@ fn not_for_standard(sealed: &Sealed) -> Error {
 }
 
 /// What a FIFO message is deduplicated by: its id, or else its content, within the queue or the group.
-fn deduplication_hash(fifo: &Fifo, secret: &Secret, sealed: &Sealed) -> Result<u128, Error> {
+fn deduplication_hash(fifo: &Fifo, secret: &Secret, sealed: &Sealed) -> Result<DedupHash, Error> {
     let content = sealed.content_hash.as_deref().filter(|_| fifo.content_based_deduplication);
     let id = sealed.deduplication_id.as_deref().or(content).ok_or_else(|| {
         let text = "The queue should either have ContentBasedDeduplication enabled or \
@@ -114,13 +114,13 @@ fn deduplication_hash(fifo: &Fifo, secret: &Secret, sealed: &Sealed) -> Result<u
 }
 
 /// The hash of a deduplication id in its scope.
-pub fn hash(fifo: &Fifo, secret: &Secret, lane: Lane, id: &str) -> u128 {
+pub fn hash(fifo: &Fifo, secret: &Secret, lane: Lane, id: &str) -> DedupHash {
     let scope = if fifo.deduplication_per_group { lane.0 } else { 0 };
-    secret.hash(Purpose::Dedup, &[&scope.to_le_bytes(), id.as_bytes()])
+    secret.hash(Purpose::Dedup, &[&scope.to_le_bytes(), id.as_bytes()]).into()
 }
 
 /// Remembers the id of a message sent now.
-pub fn remember(queue: &mut Queue, turn: &mut Turn, hash: u128, sequence: u64) {
+pub fn remember(queue: &mut Queue, turn: &mut Turn, hash: DedupHash, sequence: u64) {
     let key = DedupKey { queue: queue.id(), minute: turn.now / MINUTE, hash };
     let row = DedupRow { sequence, sent: turn.now, id: None };
     turn.emit(queue, Record::Put(Row::Dedup(key, row)));

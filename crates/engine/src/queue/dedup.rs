@@ -1,12 +1,12 @@
 //! Deduplication ids of the last five minutes, by the minute of the first send: a minute is forgotten at once.
 //!
-//! There may be millions, so an id takes 24 bytes, and with its share of the buckets about 30.
+//! There may be millions, so an id takes 20 bytes, and with its share of the buckets about 24.
 
 use std::collections::BTreeMap;
 
 use crate::ids::{MessageId, Millis, QueueId};
 use crate::limits::{DEDUPLICATION_INTERVAL, MINUTE};
-use crate::rows::{DEDUP_MINUTES, DedupKey, DedupRow, Row};
+use crate::rows::{DEDUP_MINUTES, DedupHash, DedupKey, DedupRow, Row};
 
 /// The deduplication ids of one queue.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Dedup {
 
 impl Dedup {
     /// The first send of this id, if it was within the interval before `now`.
-    pub fn find(&self, hash: u128, now: Millis) -> Option<DedupRow> {
+    pub fn find(&self, hash: DedupHash, now: Millis) -> Option<DedupRow> {
         let found = self.minutes.iter().rev().find_map(|(minute, ids)| ids.find(*minute, hash))?;
         (now < found.sent + DEDUPLICATION_INTERVAL).then_some(found)
     }
@@ -105,7 +105,7 @@ pub struct Drain {
     minute: u64,
     /// Last first.
     ids: Vec<Packed>,
-    kept: BTreeMap<u128, MessageId>,
+    kept: BTreeMap<DedupHash, MessageId>,
 }
 
 impl Drain {
@@ -136,13 +136,14 @@ struct Minute {
     buckets: Vec<Box<[Packed]>>,
     count: usize,
     /// The ids of moved messages, which kept theirs.
-    kept: BTreeMap<u128, MessageId>,
+    kept: BTreeMap<DedupHash, MessageId>,
 }
 
 /// A hash, and the sequence and the ms within the minute in one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(packed(4))]
 struct Packed {
-    high: u64,
+    high: u32,
     low: u64,
     rest: u64,
 }
@@ -153,13 +154,13 @@ const FULL: usize = 8;
 const OFFSET_BITS: u32 = 16;
 
 impl Packed {
-    fn new(hash: u128, row: &DedupRow) -> Packed {
+    fn new(hash: DedupHash, row: &DedupRow) -> Packed {
         let rest = (row.sequence << OFFSET_BITS) | (row.sent % MINUTE);
-        Packed { high: (hash >> 64) as u64, low: hash as u64, rest }
+        Packed { high: hash.high, low: hash.low, rest }
     }
 
-    fn hash(&self) -> u128 {
-        u128::from(self.high) << 64 | u128::from(self.low)
+    fn hash(&self) -> DedupHash {
+        DedupHash { high: self.high, low: self.low }
     }
 
     fn row(&self, minute: u64, id: Option<MessageId>) -> DedupRow {
@@ -176,8 +177,8 @@ impl Minute {
         if at < self.buckets.len() { at } else { (low & (mask >> 1)) as usize }
     }
 
-    fn find(&self, minute: u64, hash: u128) -> Option<DedupRow> {
-        let bucket = self.buckets.get(self.bucket(hash as u64))?;
+    fn find(&self, minute: u64, hash: DedupHash) -> Option<DedupRow> {
+        let bucket = self.buckets.get(self.bucket(hash.low))?;
         let found = bucket.iter().find(|packed| packed.hash() == hash)?;
         Some(self.row(minute, found))
     }
@@ -187,7 +188,7 @@ impl Minute {
     }
 
     /// Adds an id that is not there.
-    fn insert(&mut self, hash: u128, row: DedupRow) {
+    fn insert(&mut self, hash: DedupHash, row: DedupRow) {
         self.count += 1;
         if self.count > self.buckets.len() * FULL {
             self.split();
@@ -195,7 +196,7 @@ impl Minute {
         if let Some(id) = row.id {
             self.kept.insert(hash, id);
         }
-        let at = self.bucket(hash as u64);
+        let at = self.bucket(hash.low);
         let bucket = &mut self.buckets[at];
         let mut ids = std::mem::take(bucket).into_vec();
         // An allocator rounds up, so that most of the time nothing moves.
@@ -219,8 +220,8 @@ impl Minute {
         self.buckets[source] = left.into_boxed_slice();
     }
 
-    fn remove(&mut self, hash: u128) {
-        let at = self.bucket(hash as u64);
+    fn remove(&mut self, hash: DedupHash) {
+        let at = self.bucket(hash.low);
         let Some(bucket) = self.buckets.get_mut(at) else { return };
         if let Some(place) = bucket.iter().position(|packed| packed.hash() == hash) {
             let mut ids = std::mem::take(bucket).into_vec();
@@ -239,14 +240,15 @@ mod tests {
 
     #[test]
     fn an_id_is_known_for_exactly_five_minutes() {
+        let hash = DedupHash::from;
         for sent in [0, 1, 59_999, 60_000, 61_234] {
             let mut dedup = Dedup::default();
-            let key = DedupKey { queue: QueueId(1), minute: sent / MINUTE, hash: 5 };
+            let key = DedupKey { queue: QueueId(1), minute: sent / MINUTE, hash: hash(5) };
             dedup.put(&key, DedupRow { sequence: 9, sent, id: None });
             dedup.advance(sent + DEDUPLICATION_INTERVAL - 1);
-            assert!(dedup.find(5, sent + DEDUPLICATION_INTERVAL - 1).is_some(), "{sent}");
-            assert!(dedup.find(5, sent + DEDUPLICATION_INTERVAL).is_none(), "{sent}");
-            assert!(dedup.find(6, sent).is_none());
+            assert!(dedup.find(hash(5), sent + DEDUPLICATION_INTERVAL - 1).is_some(), "{sent}");
+            assert!(dedup.find(hash(5), sent + DEDUPLICATION_INTERVAL).is_none(), "{sent}");
+            assert!(dedup.find(hash(6), sent).is_none());
         }
     }
 
@@ -257,16 +259,15 @@ mod tests {
         let (mut dedup, mut map) = (Dedup::default(), BTreeMap::new());
         let mut entropy = Entropy(42);
         for sequence in 0..20_000 {
-            let wide = u128::from(entropy.draw()) << 64;
-            // Few values in the low half, so that ids meet again and share buckets.
-            let hash = wide >> 118 << 64 | u128::from(entropy.draw() % 4_000);
+            // Few values, so that ids meet again, share buckets, and differ in their upper bits alone.
+            let hash = DedupHash { high: (entropy.draw() % 1_024) as u32, low: entropy.draw() % 4_000 };
             let sent = 600_000 + entropy.draw() % (3 * MINUTE);
             let key = DedupKey { queue, minute: sent / MINUTE, hash };
             if entropy.draw().is_multiple_of(4) {
                 dedup.remove(&key);
                 map.remove(&key);
             } else {
-                let id = (entropy.draw().is_multiple_of(5)).then(|| MessageId(hash + 1));
+                let id = (entropy.draw().is_multiple_of(5)).then(|| MessageId(hash.low.into()));
                 dedup.put(&key, DedupRow { sequence, sent, id });
                 map.insert(key, DedupRow { sequence, sent, id });
             }
@@ -285,16 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn an_id_takes_about_thirty_bytes() {
+    fn an_id_takes_about_twenty_four_bytes() {
         let mut ids = Minute::default();
         let mut entropy = Entropy(1);
         for sequence in 0..100_000 {
-            let hash = u128::from(entropy.draw()) << 64 | u128::from(entropy.draw());
+            let hash = DedupHash { high: entropy.draw() as u32, low: entropy.draw() };
             ids.insert(hash, DedupRow { sequence, sent: 0, id: None });
         }
         // An allocation takes 16 bytes more than it was asked for, about.
         let bytes = |bucket: &[Packed]| size_of_val(bucket) + size_of::<Box<[Packed]>>() + 16;
         let all: usize = ids.buckets.iter().map(|bucket| bytes(bucket)).sum();
-        assert!(all <= 32 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
+        assert!(all <= 26 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
     }
 }

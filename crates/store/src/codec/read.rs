@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::queue::dedup::Dedup;
 use engine::rows::{
-    ArrivedKey, ArrivedRow, AttemptKey, AttemptRow, CatalogueRow, Cut, DedupKey, DedupRow, Head, Leaving,
-    MessageRow, Origin, QueueRow, TaskKey, TaskRow, TaskStatus, Touched,
+    ArrivedKey, ArrivedRow, AttemptKey, AttemptRow, CatalogueRow, Cut, DedupHash, DedupKey, DedupRow, Head,
+    Leaving, MessageRow, Origin, QueueRow, TaskKey, TaskRow, TaskStatus, Touched,
 };
 use engine::{Lane, MessageId, MessageKey, QueueId, QueueName, Record, Row, RowKey};
 
@@ -68,6 +68,12 @@ impl<'a> Reader<'a> {
     /// Sixteen bytes, lowest first.
     pub fn u128(&mut self) -> Result<u128> {
         self.array().map(u128::from_le_bytes)
+    }
+
+    fn dedup_hash(&mut self) -> Result<DedupHash> {
+        let low = self.array().map(u64::from_le_bytes)?;
+        let high = self.array().map(u32::from_le_bytes)?;
+        Ok(DedupHash { high, low })
     }
 
     /// As `put_number` wrote it; a longer spelling of the same number is refused.
@@ -239,7 +245,7 @@ impl<'a> Reader<'a> {
             kind::TOUCHED => RowKey::Touched(self.message_key()?),
             kind::DUE => RowKey::Due(self.queue()?, self.number()?),
             kind::DEDUP => {
-                let (queue, minute, hash) = (self.queue()?, self.number()?, self.u128()?);
+                let (queue, minute, hash) = (self.queue()?, self.number()?, self.dedup_hash()?);
                 RowKey::Dedup(DedupKey { queue, minute, hash })
             }
             kind::ATTEMPT => RowKey::Attempt(AttemptKey { queue: self.queue()?, hash: self.u128()? }),

@@ -56,7 +56,7 @@ pub fn samples() -> Vec<Row> {
     let queue = QueueId(300);
     let touched = Touched { receive_count: 2, deadline: 9, nonce: u64::MAX, ..Touched::default() };
     let leaving = |renewed| Touched { leaving: Some(Leaving { target: QueueId(4), renewed }), ..touched };
-    let dedup = DedupKey { queue, minute: 28_333_333, hash: 1 << 100 };
+    let dedup = DedupKey { queue, minute: 28_333_333, hash: (1 << 90).into() };
     let sent = dedup.minute * 60_000 + 2;
     let arrived = ArrivedKey { queue, source: KEY };
     vec![

@@ -14,7 +14,7 @@ fn options() -> Options {
     Options {
         journal_file: 8 << 10,
         first_journal_file: 4 << 10,
-        table: 3 << 10,
+        table: 3_400,
         recovery_records: 60,
         ..model::tiny()
     }

@@ -158,8 +158,8 @@ impl Work {
     fn small_row(&mut self) -> Vec<Record> {
         let at = self.below(self.queues.len() as u64) as usize;
         let (queue, next_sequence) = self.queues[at];
-        let hash = self.below(50).into();
-        let dedup = DedupKey { queue, minute: self.now / 60_000, hash };
+        let hash = u128::from(self.below(50));
+        let dedup = DedupKey { queue, minute: self.now / 60_000, hash: hash.into() };
         let attempt = AttemptRow { received: self.now, deadline: 1, messages: vec![] };
         let row = match self.below(6) {
             0 => Row::Dedup(dedup, DedupRow { sequence: 1, sent: self.now, id: None }),
