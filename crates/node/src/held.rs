@@ -140,7 +140,10 @@ impl<S: Store> Node<S> {
             Due::Reply(pending) if rests <= self.durable => self.let_out(pending),
             due if rests <= self.durable => self.ready.push_back(due),
             due => {
-                if let Due::Reply(pending) = &due {
+                // Whether its client is still there matters only where something is to be undone.
+                if let Due::Reply(pending) = &due
+                    && !pending.undo.is_empty()
+                {
                     self.remember(pending.id);
                 }
                 self.held.insert(rests, due);

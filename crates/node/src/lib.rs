@@ -55,7 +55,7 @@ pub enum Input {
         /// What is asked.
         request: Request,
     },
-    /// The client of this request is gone, and its reply has not come out yet.
+    /// The client of this request is gone, and its reply has not come out yet. It still may, with nothing to undo.
     Gone(RequestId),
     /// The client was gone when this reply came out: nobody saw it.
     Undo(Vec<Undo>),
@@ -121,7 +121,7 @@ pub struct Node<S: Store> {
     loads: Loads,
     /// Requests that wait for room, in order of arrival, and the MD5s of the bodies they send.
     crowded: VecDeque<(Arrival, Vec<Md5>)>,
-    /// Requests whose reply did not come out in the turn they came in.
+    /// Requests that wait, and those whose held reply would have to be undone were their client gone.
     live: BTreeMap<RequestId, Live>,
 
     outputs: Vec<Output>,

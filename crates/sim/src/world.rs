@@ -9,6 +9,8 @@ mod life;
 mod step;
 mod tally;
 
+use std::collections::BTreeSet;
+
 use engine::ids::Secret;
 use node::clock::Clock;
 use node::{Input, Node};
@@ -93,6 +95,8 @@ pub struct World {
     undoing: Vec<u64>,
     /// Requests whose client hangs up in the next step.
     hanging_up: Vec<u64>,
+    /// Requests whose client hung up before a reply came.
+    left: BTreeSet<u64>,
     /// When something was last new, and how many steps without anything new followed.
     spinning: (u64, u64),
     /// The store was told it is idle since its last append.
@@ -143,6 +147,7 @@ impl World {
             inputs: Vec::new(),
             undoing: Vec::new(),
             hanging_up: Vec::new(),
+            left: BTreeSet::new(),
             spinning: (0, 0),
             idled: true,
             last_input: 0,

@@ -140,6 +140,7 @@ impl World {
             asked.iter().filter_map(|(id, client)| Some((*client, self.model.call(*id)?.clone()))).collect();
         self.undoing.clear();
         self.hanging_up.clear();
+        self.left.clear();
         if !self.calm && self.options.faults.has(Fault::ClockBack) && self.rng.one_in(2) {
             self.report.faults.add(Fault::ClockBack);
             self.skew -= self.rng.pick(&[10, 2_000, 100_000]);
