@@ -65,3 +65,13 @@ fn complain(code: u8, error: &str) -> ExitCode {
     eprintln!("sluice: {error}");
     ExitCode::from(code)
 }
+
+#[cfg(all(test, feature = "jemalloc", target_arch = "x86_64", target_os = "linux"))]
+mod tests {
+    /// Then they are written past the page cache without a copy.
+    #[test]
+    fn large_blocks_begin_at_a_page() {
+        let blocks: Vec<Vec<u8>> = (4..24).map(|size| Vec::with_capacity(size << 13)).collect();
+        assert!(blocks.iter().all(|block| block.as_ptr().addr().is_multiple_of(4096)));
+    }
+}
