@@ -269,7 +269,11 @@ mod tests {
             let data = &bytes[shift..][..LENGTH];
             let written = performer.write(file, 0, data, sync).unwrap();
             assert_eq!(written, Output::Written(LENGTH as u64));
-            assert_eq!(performer.read(file, 0, LENGTH).unwrap(), Output::Bytes(data.to_vec()), "{shift} {sync}");
+            assert_eq!(
+                performer.read(file, 0, LENGTH).unwrap(),
+                Output::Bytes(data.to_vec()),
+                "{shift} {sync}"
+            );
         }
     }
 

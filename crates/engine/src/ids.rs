@@ -1,5 +1,7 @@
 //! Names and keys: what a queue, a message and a group are called inside the server.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::Hasher;
 
@@ -50,6 +52,52 @@ impl QueueName {
         self.name.ends_with(".fifo")
     }
 }
+
+/// Whatever spells a queue's name: a map by [`QueueName`] is searched for texts that lie elsewhere, such as in a URL,
+/// without copies of them.
+pub trait Spelling {
+    /// Account, region and name.
+    fn parts(&self) -> (&str, &str, &str);
+}
+
+impl Spelling for QueueName {
+    fn parts(&self) -> (&str, &str, &str) {
+        (&self.account, &self.region, &self.name)
+    }
+}
+
+impl Spelling for (&str, &str, &str) {
+    fn parts(&self) -> (&str, &str, &str) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Spelling + 'a> for QueueName {
+    fn borrow(&self) -> &(dyn Spelling + 'a) {
+        self
+    }
+}
+
+// The order of `QueueName`, which is by its members in this order: a map would find nothing otherwise.
+impl Ord for dyn Spelling + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for dyn Spelling + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for dyn Spelling + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Spelling + '_ {}
 
 /// Where a message stands in its queue: `rank` 0 in order of arrival, otherwise the millisecond it falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -157,6 +205,20 @@ impl Entropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spelling_has_the_order_of_the_name_it_spells() {
+        let texts = ["", "a", "a-b", "b"];
+        let mut names = Vec::new();
+        for (account, region, name) in (0..64).map(|at| (texts[at / 16], texts[at / 4 % 4], texts[at % 4])) {
+            names.push(QueueName { account: account.into(), region: region.into(), name: name.into() });
+        }
+        for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other))) {
+            let spelled: &dyn Spelling = &other.parts();
+            assert_eq!(Borrow::<dyn Spelling>::borrow(one).cmp(spelled), one.cmp(other));
+            assert_eq!(Borrow::<dyn Spelling>::borrow(one) == spelled, one == other);
+        }
+    }
 
     #[test]
     fn message_ids_are_version_4_uuids_and_differ() {

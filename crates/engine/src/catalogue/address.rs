@@ -3,7 +3,7 @@
 use super::Catalogue;
 use crate::command::Caller;
 use crate::errors::Error;
-use crate::ids::{Lsn, QueueName};
+use crate::ids::Lsn;
 use crate::policy::is_account;
 use crate::rows::QueueRow;
 
@@ -22,8 +22,8 @@ impl Catalogue {
     }
 }
 
-/// The address a `QueueUrl` spells, whether or not a queue is there.
-pub(crate) fn address(caller: &Caller, queue_url: &str) -> Option<QueueName> {
+/// The account, region and name that a `QueueUrl` spells, whether or not a queue is there.
+fn address<'a>(caller: &'a Caller, queue_url: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
     let (has_host, rest) = match queue_url.split_once("://") {
         Some(("http" | "https", rest)) => (true, rest),
         Some(_) => return None,
@@ -36,9 +36,9 @@ pub(crate) fn address(caller: &Caller, queue_url: &str) -> Option<QueueName> {
         (account, name) = (name, part);
     }
     let account = match account {
-        NO_ACCOUNT => caller.account.clone(),
-        number if is_account(number) => number.to_owned(),
+        NO_ACCOUNT => &caller.account,
+        number if is_account(number) => number,
         _ => return None,
     };
-    Some(QueueName { account, region: caller.region.clone(), name: name.to_owned() })
+    Some((account, &caller.region, name))
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::actions;
 use crate::command::{Caller, Internal, Settings};
 use crate::errors::Error;
-use crate::ids::{Lsn, Millis, QueueId, QueueName};
+use crate::ids::{Lsn, Millis, QueueId, QueueName, Spelling};
 use crate::limits::REST_AFTER_DELETE_OR_PURGE;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -206,7 +206,7 @@ impl Catalogue {
     }
 
     /// The queue of this address.
-    pub fn named(&self, name: &QueueName) -> Option<(&QueueRow, Lsn)> {
+    pub fn named(&self, name: &dyn Spelling) -> Option<(&QueueRow, Lsn)> {
         match self.rows.get(name)? {
             Entry { row: CatalogueRow::Named(queue), lsn } => Some((queue, *lsn)),
             Entry { row: CatalogueRow::Deleted(_), .. } => None,

@@ -141,7 +141,7 @@ struct Minute {
 
 /// A hash, and the sequence and the ms within the minute in one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 struct Packed {
     high: u32,
     low: u64,
