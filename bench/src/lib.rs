@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod ceiling;
 pub mod client;
 pub mod desk;
+pub mod device;
 pub mod load;
 pub mod local;
 pub mod measure;

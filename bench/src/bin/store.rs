@@ -10,6 +10,7 @@ use std::time::Duration;
 use bench::alone::{Groups, Sends};
 use bench::arguments::{Arguments, stop};
 use bench::ceiling::Ceiling;
+use bench::device::Watch;
 use bench::local::{Local, Next};
 use bench::measure::{Measure, median};
 use bench::own;
@@ -304,6 +305,7 @@ fn pace(arguments: &Arguments, data: &Path) -> Outcome<()> {
         {
             let directory = data.join(format!("{name}-{round}"));
             let mut node = Local::open(&directory, options)?;
+            let watch = Watch::begin(&directory);
             let measure =
                 grow(&mut node, bytes, arguments.get("message", 1024), arguments.get("rate", 40_000))?;
             let stats = node.stats();
@@ -317,6 +319,10 @@ fn pace(arguments: &Arguments, data: &Path) -> Outcome<()> {
                 stats.merges,
                 stats.checkpoints
             );
+            match watch.map(Watch::end) {
+                Some(stalls) => println!("    {stalls}"),
+                None => println!("    whether the device stood still is not told here"),
+            }
             runs.push(measure);
             drop(node);
             std::fs::remove_dir_all(&directory).map_err(|error| error.to_string())?;

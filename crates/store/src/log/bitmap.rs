@@ -21,12 +21,12 @@ pub fn length(count: u64) -> u64 {
 
 /// The file's bytes.
 pub fn encode(segment: u64, bits: &Bits) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER + bits.words().len() * 8);
+    let words: Vec<u8> = bits.words().flat_map(u64::to_le_bytes).collect();
+    let mut out = Vec::with_capacity(HEADER + words.len());
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&segment.to_le_bytes());
     out.extend_from_slice(&bits.ones().to_le_bytes());
-    let words: Vec<u8> = bits.words().iter().flat_map(|word| word.to_le_bytes()).collect();
     let sum = checksum(&[&out[..], &words].concat());
     out.extend_from_slice(&sum.to_le_bytes());
     out.extend_from_slice(&words);
@@ -45,11 +45,11 @@ pub fn decode(bytes: &[u8], segment: u64, count: u64) -> Result<Bits, &'static s
     }
     let words: Vec<u64> =
         words.chunks_exact(8).map(|word| word.try_into().map(u64::from_le_bytes).unwrap_or(0)).collect();
-    let bits = Bits::from_words(words);
+    let bits = Bits::from_words(&words);
     // Behind the last message of the last word there is nothing to delete.
     let used = count % 64;
-    let beyond = used != 0 && bits.words().last().is_some_and(|last| last >> used != 0);
-    let fits = bits.words().len() as u64 == count.div_ceil(64) && bits.ones() == word(16) && !beyond;
+    let beyond = used != 0 && words.last().is_some_and(|last| last >> used != 0);
+    let fits = words.len() as u64 == count.div_ceil(64) && bits.ones() == word(16) && !beyond;
     if fits { Ok(bits) } else { Err("size") }
 }
 

@@ -4,10 +4,12 @@
 //! (queue, lane, sequence). Every block is named by a [`Pointer`] that carries its checksum, so that a block
 //! read from the wrong place is found like a damaged one. The manifest holds what leads to the indexes.
 
+mod bits;
 mod build;
 mod index;
 mod meta;
 
+pub use bits::Bits;
 pub use build::{Builder, MAGIC as BUILD_MAGIC};
 pub use index::{Index, IndexEntry, LaneIndex, LanePlace, LeafEntry, entry_at, lane_places};
 pub use meta::{BitmapRef, Meta, Pointer, Span};
@@ -70,48 +72,4 @@ impl Segment {
 /// A segment file's name.
 pub fn file_name(number: u64) -> FileName {
     FileName { kind: FileKind::Segment, number }
-}
-
-/// A set of ordinals below a bound.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bits {
-    words: Vec<u64>,
-    ones: u64,
-}
-
-impl Bits {
-    /// The empty set below `count`.
-    pub fn new(count: u64) -> Bits {
-        Bits { words: vec![0; count.div_ceil(64) as usize], ones: 0 }
-    }
-
-    /// From the words of `words`.
-    pub fn from_words(words: Vec<u64>) -> Bits {
-        let ones = words.iter().map(|word| u64::from(word.count_ones())).sum();
-        Bits { words, ones }
-    }
-
-    /// 64 ordinals each.
-    pub fn words(&self) -> &[u64] {
-        &self.words
-    }
-
-    /// How many ordinals are in the set.
-    pub fn ones(&self) -> u64 {
-        self.ones
-    }
-
-    /// Whether an ordinal is in the set.
-    pub fn get(&self, ordinal: u64) -> bool {
-        let word = self.words.get((ordinal / 64) as usize);
-        word.is_some_and(|word| word >> (ordinal % 64) & 1 == 1)
-    }
-
-    /// Adds an ordinal.
-    pub fn set(&mut self, ordinal: u64) {
-        let word = &mut self.words[(ordinal / 64) as usize];
-        let bit = 1 << (ordinal % 64);
-        self.ones += u64::from(*word & bit == 0);
-        *word |= bit;
-    }
 }
