@@ -59,7 +59,7 @@ impl Watch {
                 look(&stat).into_iter().for_each(|seen| pauses.note(now, seen));
                 thread::sleep(LOOK);
             }
-            pauses.stalls
+            pauses.over()
         };
         Some(Watch { over, thread: thread::spawn(work) })
     }
@@ -101,15 +101,21 @@ impl Pauses {
         match self.since {
             Some((began, before)) if seen == before => self.last = now - began,
             _ => {
-                if self.last >= STALL {
-                    self.stalls.count += 1;
-                    self.stalls.total += self.last;
-                    self.stalls.longest = self.stalls.longest.max(self.last);
-                }
-                self.last = Duration::ZERO;
+                self.over();
                 self.since = seen.busy.then_some((now, seen));
             }
         }
+    }
+
+    /// The pause is over; the stalls with it.
+    fn over(&mut self) -> Stalls {
+        let pause = std::mem::take(&mut self.last);
+        if pause >= STALL {
+            self.stalls.count += 1;
+            self.stalls.total += pause;
+            self.stalls.longest = self.stalls.longest.max(pause);
+        }
+        self.stalls
     }
 }
 
@@ -132,6 +138,11 @@ mod tests {
             .for_each(|(ms, done, busy)| note(ms, done, busy));
         let ms = Duration::from_millis;
         assert_eq!(pauses.stalls, Stalls { count: 2, total: ms(40), longest: ms(30) });
+        // It ends in the midst of one.
+        [(200, 7, true), (220, 7, true)]
+            .into_iter()
+            .for_each(|(at, done, busy)| pauses.note(began + ms(at), Seen { done, busy }));
+        assert_eq!(pauses.over(), Stalls { count: 3, total: ms(60), longest: ms(30) });
     }
 
     #[test]

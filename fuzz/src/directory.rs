@@ -103,7 +103,8 @@ impl Work {
             }
             17 => {
                 let sent = NOW + at * 40;
-                let key = DedupKey { queue, minute: sent / 60_000, hash: self.dice.draw().into() };
+                let key =
+                    DedupKey { queue, minute: sent / 60_000, hash: u128::from(self.dice.draw()).into() };
                 Record::Put(Row::Dedup(key, DedupRow { sequence: next, sent, id: None }))
             }
             18 => Record::Put(Row::Queue(queue, QueueRow { id: queue, version: at, ..QueueRow::default() })),

@@ -240,7 +240,7 @@ pub fn row(dice: &mut Dice) -> Row {
         6 => {
             // In the minute of its key, and of a number that a queue can reach: others are refused.
             let (sequence, sent) = (dice.number() >> 16, dice.number());
-            let key = DedupKey { queue, minute: sent / 60_000, hash: wide(dice) };
+            let key = DedupKey { queue, minute: sent / 60_000, hash: wide(dice).into() };
             let id = dice.maybe(|dice| MessageId(wide(dice)));
             Row::Dedup(key, DedupRow { sequence, sent, id })
         }

@@ -19,7 +19,7 @@ use crate::names;
 const ZEROS: usize = 256 << 10;
 /// Room for a copy of what is written, at least.
 const CHUNK: usize = 1 << 20;
-/// Bytes copied and written durably at once: a whole group of the journal, so that it has one barrier.
+/// Bytes written durably at once: a whole group of the journal, so that it has one barrier.
 const DURABLE_CHUNK: usize = 8 << 20;
 /// Bytes of other files written at once, about: behind them a write of the journal may have to wait.
 const BESIDE_CHUNK: usize = 128 << 10;
@@ -106,10 +106,10 @@ impl Performer {
         }
         let handle = self.files.handle_or_new(file, if sync { Way::Durable } else { Way::Direct })?;
         let piece = if sync { DURABLE_CHUNK } else { piece_beside(data.len()) };
-        // The program's allocator sees to it that nearly all is (decision 9).
-        let is_aligned = data.as_ptr().addr().is_multiple_of(self.files.alignment());
         let mut at = offset;
         for chunk in data.chunks(piece) {
+            // The program's allocator sees to it that nearly all are (decision 9).
+            let is_aligned = chunk.as_ptr().addr().is_multiple_of(self.files.alignment());
             let bytes = if is_aligned { chunk } else { self.bounce_for(chunk.len()).copy_of(chunk) };
             handle.write_all_at(bytes, at)?;
             at += chunk.len() as u64;
@@ -261,11 +261,12 @@ mod tests {
         const LENGTH: usize = 3 * BESIDE_CHUNK;
         let directory = tempfile::tempdir().unwrap();
         let mut performer = Performer::new(Arc::new(Files::open(directory.path(), true).unwrap()));
-        let file = FileName { kind: FileKind::Segment, number: 1 };
         let mut memory = Aligned::new(LENGTH + BLOCK, BLOCK);
         let bytes: Vec<u8> = (0..LENGTH + BLOCK).map(|at| (at / 7) as u8).collect();
         let bytes = memory.copy_of(&bytes);
-        for (shift, sync) in [(0, true), (0, false), (8, true), (8, false), (512, true), (512, false)] {
+        let shifts = [0, 1, 8, 512].into_iter().flat_map(|shift| [(shift, true), (shift, false)]);
+        for (number, (shift, sync)) in (1..).zip(shifts) {
+            let file = FileName { kind: FileKind::Segment, number };
             let data = &bytes[shift..][..LENGTH];
             let written = performer.write(file, 0, data, sync).unwrap();
             assert_eq!(written, Output::Written(LENGTH as u64));

@@ -141,10 +141,10 @@ impl<S: Store> Node<S> {
             due if rests <= self.durable => self.ready.push_back(due),
             due => {
                 // Whether its client is still there matters only where something is to be undone.
-                if let Due::Reply(pending) = &due
-                    && !pending.undo.is_empty()
-                {
-                    self.remember(pending.id);
+                match &due {
+                    Due::Reply(pending) if pending.undo.is_empty() => drop(self.live.remove(&pending.id)),
+                    Due::Reply(pending) => self.remember(pending.id),
+                    _ => {}
                 }
                 self.held.insert(rests, due);
             }

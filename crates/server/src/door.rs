@@ -225,7 +225,7 @@ impl Door {
         let mut inputs = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             desk.waiting.extend(arrival.reply);
-            // The node answers a client that is gone at most to have the reply undone.
+            // A reply for a client that is gone is passed over, or undone.
             if let Input::Gone(id) = &arrival.input {
                 desk.waiting.remove(id);
             }

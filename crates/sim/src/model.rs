@@ -331,7 +331,7 @@ impl Model {
         }
     }
 
-    /// No reply will come: the client hung up, and the server was told.
+    /// The client hung up, and the server was told: a reply that still comes says nothing.
     pub fn hung_up(&mut self, id: u64) {
         self.give_up(id, false);
     }

@@ -16,7 +16,7 @@ pub struct Bits {
     ones: u64,
 }
 
-/// Neighbouring ordinals. `Some` is neither none nor all, so that equal sets are equal.
+/// Neighbouring ordinals. `Some` is neither none nor all 4 096, so that equal sets are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Run {
     None,
@@ -62,6 +62,7 @@ impl Bits {
 
     /// Adds an ordinal.
     pub fn set(&mut self, ordinal: u64) {
+        assert!(ordinal / 64 < self.words as u64, "{ordinal} is not below the bound");
         let run = &mut self.runs[(ordinal / RUN) as usize];
         if *run == Run::None {
             *run = Run::Some(Box::new([0; WORDS]));
@@ -71,7 +72,7 @@ impl Bits {
         let bit = 1 << (ordinal % 64);
         self.ones += u64::from(*word & bit == 0);
         *word |= bit;
-        if words.iter().all(|word| *word == u64::MAX) {
+        if *word == u64::MAX && words.iter().all(|word| *word == u64::MAX) {
             *run = Run::All;
         }
     }
