@@ -1,6 +1,6 @@
 //! Requests of a load, and what of their replies it needs.
 
-use engine::request::{DeleteEntry, Message, Pairs, ReceiveMessage, SendEntry};
+use engine::request::{BODY_ROOM, DeleteEntry, Message, Pairs, ReceiveMessage, SendEntry};
 use engine::{Reply, Request};
 
 /// Entries of a batch.
@@ -20,7 +20,9 @@ pub fn delete_queue(queue: &str) -> Request {
 
 /// A message of this many bytes.
 pub fn message(bytes: usize) -> Message {
-    Message { message_body: "x".repeat(bytes), ..Message::default() }
+    let mut body = Vec::with_capacity(bytes + BODY_ROOM);
+    body.resize(bytes, b'x');
+    Message { message_body: String::from_utf8(body).expect("plain letters"), ..Message::default() }
 }
 
 /// A FIFO message of group `group` whose deduplication id is `id`.

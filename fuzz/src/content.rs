@@ -32,9 +32,8 @@ fn encode(opened: &Opened) -> Bytes {
         trace_header: opened.trace_header.as_deref(),
         attributes: &sent(opened),
         md5: opened.md5,
-        body: &opened.body,
     };
-    content.encode().into()
+    content.encode(opened.body.clone()).into()
 }
 
 /// A message's content.

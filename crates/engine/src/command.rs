@@ -29,7 +29,7 @@ pub struct Settings {
     pub rest_after_delete_or_purge: bool,
     /// Queues at most.
     pub queues: usize,
-    /// Bytes of all windows of a slot.
+    /// Bytes of all windows; of a node, which gives each of its slots a share.
     pub window_bytes: usize,
     /// With more messages of a rank than this at hand, a window reads no more of them. A page takes as long as a few
     /// receives of ten by many consumers: with fewer they would wait for it.

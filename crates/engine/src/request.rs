@@ -122,10 +122,15 @@ pub struct ReceiveMessage {
     pub receive_request_attempt_id: Option<String>,
 }
 
+/// Room that a body is given behind its text, bytes: for what a message without group, attributes and trace header has
+/// beside it, so that it need not move to be stored.
+pub const BODY_ROOM: usize = 48;
+
 /// What a client sends as one message: the members SendMessage shares with an entry of its batch.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "each is a member of the API reference")]
 pub struct Message {
+    /// With [`BODY_ROOM`], where it is made.
     pub message_body: String,
     pub delay_seconds: Option<i64>,
     pub message_attributes: BTreeMap<String, AttributeValue>,

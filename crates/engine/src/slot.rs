@@ -91,6 +91,11 @@ impl Slot {
         }
     }
 
+    /// Memory of all windows, bytes, about.
+    pub fn window_bytes(&self) -> usize {
+        self.window_bytes
+    }
+
     /// Time is now `now`: what was in flight or delayed until then is visible. Called at the start of a turn.
     pub fn advance(&mut self, now: Millis) {
         self.now = self.now.max(now);

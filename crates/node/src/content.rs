@@ -1,10 +1,11 @@
 //! What a message's blob holds once it is opened: everything of it that no decision needs.
 //!
-//! Persisted, so its form is for ever: a later form takes a new first byte, and this one stays readable.
-//! Version 1; *bytes* is a length of seven bits a byte, lowest first, then that many bytes:
+//! The body comes first and stays where the request was read into, if there is room behind it for the rest. Persisted,
+//! so its form is for ever: a later form takes a new last byte, and this one stays readable. Version 1; *bytes* is a length
+//! of seven bits a byte, lowest first, then that many bytes:
 //!
 //! ```text
-//! u8     1
+//! body
 //! u8     which of the optional members follow: 1 group, 2 deduplication id, 4 trace header
 //! 16     MD5 of the body
 //! bytes  sender id
@@ -13,7 +14,8 @@
 //! bytes  trace header          (if present)
 //! u8     number of message attributes, in name order, each:
 //!          bytes name; bytes type; u8 1 text, 2 bytes; bytes value
-//! bytes  body; nothing follows
+//! u32    how many bytes are between the body and this number, lowest first
+//! u8     1
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::message::Md5;
 use engine::reply::{StoredValue, Value};
-use engine::request::AttributeValue;
+use engine::request::{AttributeValue, BODY_ROOM};
 use store::codec::{Malformed, Reader, bytes_length, put_bytes};
 
 const VERSION: u8 = 1;
@@ -46,16 +48,15 @@ pub struct Content<'a> {
     pub attributes: &'a BTreeMap<String, AttributeValue>,
     /// Of the body.
     pub md5: Md5,
-    /// The body.
-    pub body: &'a str,
 }
 
 impl Content<'_> {
-    /// The content as bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut to = Vec::with_capacity(self.length());
+    /// The content as bytes, written behind those of the body.
+    pub fn encode(&self, body: String) -> Vec<u8> {
+        let mut to = body.into_bytes();
+        let (behind, whole) = (to.len(), to.len() + self.length());
+        to.reserve_exact(self.length());
         let present = |member: Option<&str>, flag| if member.is_some() { flag } else { 0 };
-        to.push(VERSION);
         to.push(
             present(self.group, GROUP)
                 | present(self.deduplication_id, DEDUPLICATION_ID)
@@ -70,24 +71,29 @@ impl Content<'_> {
         for (name, value) in self.attributes {
             put_attribute(&mut to, name, value);
         }
-        put_bytes(&mut to, self.body.as_bytes());
-        debug_assert_eq!(to.len(), self.length(), "no byte too many is kept for as long as the message is");
+        let length = u32::try_from(to.len() - behind).expect("a message is bounded");
+        to.extend_from_slice(&length.to_le_bytes());
+        to.push(VERSION);
+        debug_assert_eq!(to.len(), whole, "the room that was reserved is what it takes");
+        // What is too much would be kept for as long as the message is.
+        if to.capacity() > whole + BODY_ROOM {
+            to.shrink_to_fit();
+        }
         to
     }
 
-    /// How many bytes it takes.
+    /// How many bytes follow the body.
     fn length(&self) -> usize {
         let optional = |member: Option<&str>| member.map_or(0, |text| bytes_length(text.len()));
         let attributes = self.attributes.iter().map(|(name, value)| {
             let (_, bytes) = kind_and_bytes(value);
             1 + [name.len(), value.data_type.len(), bytes.len()].map(bytes_length).iter().sum::<usize>()
         });
-        19 + bytes_length(self.sender_id.len())
+        23 + bytes_length(self.sender_id.len())
             + optional(self.group)
             + optional(self.deduplication_id)
             + optional(self.trace_header)
             + attributes.sum::<usize>()
-            + bytes_length(self.body.len())
     }
 }
 
@@ -122,14 +128,18 @@ pub struct Opened {
 impl Opened {
     /// Reads what `encode` wrote; `None` for anything else. Bytes of attributes share the input's memory.
     pub fn decode(bytes: &Bytes) -> Option<Opened> {
-        let mut from = Reader::new(bytes);
-        let opened = Opened::read(&mut from, bytes).ok()?;
+        let (rest, length) = bytes.strip_suffix(&[VERSION])?.split_last_chunk()?;
+        let body = rest.len().checked_sub(u32::from_le_bytes(*length) as usize)?;
+        let (body, behind) = rest.split_at(body);
+        let body = String::from_utf8(body.to_vec()).ok()?;
+        let mut from = Reader::new(behind);
+        let opened = Opened::read(&mut from, bytes, body).ok()?;
         from.is_empty().then_some(opened)
     }
 
-    fn read(from: &mut Reader, whole: &Bytes) -> Result<Opened, Malformed> {
-        let (version, flags) = (from.byte()?, from.byte()?);
-        if version != VERSION || flags & !(GROUP | DEDUPLICATION_ID | TRACE_HEADER) != 0 {
+    fn read(from: &mut Reader, whole: &Bytes, body: String) -> Result<Opened, Malformed> {
+        let flags = from.byte()?;
+        if flags & !(GROUP | DEDUPLICATION_ID | TRACE_HEADER) != 0 {
             return Err(Malformed("content"));
         }
         let md5 = Md5(from.array()?);
@@ -142,7 +152,7 @@ impl Opened {
             deduplication_id: optional(DEDUPLICATION_ID)?,
             trace_header: optional(TRACE_HEADER)?,
             attributes: attributes(from, whole)?,
-            body: from.text()?,
+            body,
         })
     }
 }
@@ -201,23 +211,20 @@ mod tests {
             trace_header: Some("Root=1-5759e988-bd862e3fe1be46a994272793"),
             attributes,
             md5: Md5([9; 16]),
-            body: "body \u{10ffff}\r\n",
         }
     }
 
-    fn read(content: &Content<'_>) -> Opened {
-        Opened::decode(&content.encode().into()).unwrap()
-    }
+    const BODY: &str = "body \u{10ffff}\r\n";
 
-    fn assert_same(content: &Content<'_>) {
-        let opened = read(content);
+    fn assert_same(content: &Content<'_>, body: &str) {
+        let opened = Opened::decode(&content.encode(body.into()).into()).unwrap();
         assert_eq!(opened.sender_id, content.sender_id);
         assert_eq!(opened.group.as_deref(), content.group);
         assert_eq!(opened.deduplication_id.as_deref(), content.deduplication_id);
         assert_eq!(opened.trace_header.as_deref(), content.trace_header);
         assert_eq!(opened.attributes, stored(content.attributes));
         assert_eq!(opened.md5, content.md5);
-        assert_eq!(opened.body, content.body);
+        assert_eq!(opened.body, body);
     }
 
     #[test]
@@ -228,19 +235,20 @@ mod tests {
             content.group = content.group.filter(|_| choice & 1 == 0);
             content.deduplication_id = content.deduplication_id.filter(|_| choice & 2 == 0);
             content.trace_header = content.trace_header.filter(|_| choice & 4 == 0);
-            assert_same(&content);
+            assert_same(&content, BODY);
+            assert_same(&content, "");
         }
     }
 
     #[test]
     fn the_largest_content_is_read_back() {
         let (body, header, attributes) = ("x".repeat(1 << 20), "t".repeat(70_000), attributes());
-        assert_same(&Content { body: &body, trace_header: Some(&header), ..full(&attributes) });
+        assert_same(&Content { trace_header: Some(&header), ..full(&attributes) }, &body);
     }
 
     #[test]
     fn nothing_shorter_or_longer_is_read() {
-        let whole = full(&attributes()).encode();
+        let whole = full(&attributes()).encode(BODY.into());
         for length in 0..whole.len() {
             let cut = Bytes::copy_from_slice(&whole[..length]);
             assert_eq!(Opened::decode(&cut), None, "cut to {length}");
@@ -252,7 +260,7 @@ mod tests {
 
     #[test]
     fn changed_bytes_never_panic() {
-        let whole = full(&attributes()).encode();
+        let whole = full(&attributes()).encode(BODY.into());
         for at in 0..whole.len() {
             for bit in 0..8 {
                 let mut bytes = whole.clone();
@@ -273,12 +281,27 @@ mod tests {
             trace_header: None,
             attributes: &one.into(),
             md5: Md5([0xab; 16]),
-            body: "hi",
         };
-        let mut golden = vec![1, 1];
+        let mut golden = b"hi\x01".to_vec();
         golden.extend_from_slice(&[0xab; 16]);
-        golden.extend_from_slice(b"\x02me\x01g\x01\x01k\x06String\x01\x01v\x02hi");
-        assert_eq!(content.encode(), golden);
-        assert_same(&content);
+        golden.extend_from_slice(b"\x02me\x01g\x01\x01k\x06String\x01\x01v\x23\x00\x00\x00\x01");
+        assert_eq!(content.encode("hi".into()), golden);
+        assert_same(&content, "hi");
+    }
+
+    #[test]
+    fn a_body_stays_where_it_is_if_there_is_room_and_no_room_is_kept_for_long() {
+        let none = BTreeMap::new();
+        let plain = Content { group: None, deduplication_id: None, trace_header: None, ..full(&none) };
+        let with_room = |room| {
+            let mut body = String::with_capacity(1_000 + room);
+            body.extend(std::iter::repeat_n('x', 1_000));
+            body
+        };
+        let body = with_room(BODY_ROOM);
+        let place = body.as_ptr();
+        assert_eq!(plain.encode(body).as_ptr(), place);
+        let kept = plain.encode(with_room(5_000));
+        assert!(kept.capacity() <= kept.len() + BODY_ROOM);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use engine::catalogue::Catalogue;
-use engine::command::Internal;
+use engine::command::{Internal, Settings};
 use engine::rows::Batch;
 use engine::slot::Slot;
 use engine::{Counts, Entropy, Millis, QueueId, Record, Row};
@@ -31,7 +31,8 @@ impl<S: Store> Node<S> {
         now: Millis,
     ) -> Node<S> {
         assert!(config.slots > 0, "a node has a slot");
-        let slots = (0..config.slots).map(|_| Slot::new(config.secret, config.settings)).collect();
+        let share = Settings { window_bytes: config.settings.window_bytes / config.slots, ..config.settings };
+        let slots = (0..config.slots).map(|_| Slot::new(config.secret, share)).collect();
         let (room, durable) = (store.room(), store.next_lsn() - 1);
         let mut node = Node {
             store,

@@ -1,14 +1,14 @@
 //! Sealing: between a message's content and the blob that engine and store carry.
 //!
 //! A blob says itself how it is read, since a move carries it between queues and a queue's encryption may be
-//! turned on or off while it holds messages. Its first byte is below 128 for content as it is (then it is the
+//! turned on or off while it holds messages. Its last byte is below 128 for content as it is (then it is the
 //! content's version, see [`crate::content`]) and 128 or above for the sealed forms to come.
 
 use bytes::Bytes;
 use engine::rows::QueueRow;
 use engine::{Blob, Code, Error};
 
-/// The first byte of every sealed form is at least this.
+/// The last byte of every sealed form is at least this.
 pub const SEALED: u8 = 128;
 
 /// Seals and opens contents. The one door through which bodies reach anything that keeps them.
@@ -25,13 +25,13 @@ pub struct PlainSealer;
 
 impl Sealer for PlainSealer {
     fn seal(&self, _queue: &QueueRow, plain: Vec<u8>) -> Result<Blob, Error> {
-        assert!(plain.first().is_some_and(|first| *first < SEALED), "a content begins with its version");
+        assert!(plain.last().is_some_and(|last| *last < SEALED), "a content ends with its version");
         Ok(Blob::from(plain))
     }
 
     fn open(&self, _queue: &QueueRow, blob: &Blob) -> Result<Bytes, Error> {
-        match blob.first() {
-            Some(first) if *first < SEALED => Ok(blob.clone()),
+        match blob.last() {
+            Some(last) if *last < SEALED => Ok(blob.clone()),
             _ => Err(Error::new(
                 Code::InternalFailure,
                 "The message is sealed in a form this server cannot open.",
@@ -47,9 +47,9 @@ mod tests {
     #[test]
     fn plain_content_passes_and_sealed_forms_are_refused() {
         let queue = QueueRow::default();
-        let blob = PlainSealer.seal(&queue, vec![1, 2, 3]).unwrap();
-        assert_eq!(PlainSealer.open(&queue, &blob).unwrap(), &[1, 2, 3][..]);
-        for strange in [&[][..], &[SEALED, 1], &[255]] {
+        let blob = PlainSealer.seal(&queue, vec![3, 2, 1]).unwrap();
+        assert_eq!(PlainSealer.open(&queue, &blob).unwrap(), &[3, 2, 1][..]);
+        for strange in [&[][..], &[1, SEALED], &[255]] {
             let error = PlainSealer.open(&queue, &Blob::copy_from_slice(strange)).unwrap_err();
             assert_eq!(error.code, Code::InternalFailure);
         }

@@ -93,13 +93,14 @@ fn seal(
     sealer: &dyn Sealer,
     row: &QueueRow,
     caller: &Caller,
-    message: Message,
+    mut message: Message,
     measured: Measured,
 ) -> Result<Sealed, Error> {
     let by_content = message.message_deduplication_id.is_none()
         && row.name.is_fifo()
         && row.attributes.get("ContentBasedDeduplication").is_some_and(|value| value == "true");
     let content_hash = by_content.then(|| message::content_hash(&message.message_body));
+    let body = std::mem::take(&mut message.message_body);
     let trace_header = message.message_system_attributes.get(TRACE_HEADER);
     let content = Content {
         sender_id: &caller.sender_id,
@@ -108,10 +109,9 @@ fn seal(
         trace_header: trace_header.and_then(|value| value.string_value.as_deref()),
         attributes: &message.message_attributes,
         md5: measured.digests.md5_of_message_body,
-        body: &message.message_body,
     };
     Ok(Sealed {
-        blob: sealer.seal(row, content.encode())?,
+        blob: sealer.seal(row, content.encode(body))?,
         size: measured.size,
         digests: measured.digests,
         delay_seconds: message.delay_seconds,

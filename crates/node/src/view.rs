@@ -1,6 +1,7 @@
 //! What a node tells of itself, for metrics.
 
 use engine::queue::Queue;
+use engine::slot::Slot;
 use engine::{Counts, Lsn, Millis, QueueName, Row};
 use store::Store;
 use store::export::Origin;
@@ -46,6 +47,8 @@ pub struct View {
     pub queues: usize,
     /// Batches that are appended and not durable yet.
     pub journal_lag: u64,
+    /// Memory of the messages at hand to be received, bytes, about.
+    pub window_bytes: usize,
 }
 
 /// Everything there is, as of one batch, to be written out beside the node.
@@ -72,8 +75,12 @@ pub struct QueueView {
     pub delayed: u64,
     /// When the oldest message was sent, ms; `None` if there is none or none of them is in memory.
     pub oldest_sent: Option<Millis>,
-    /// Deduplication ids inside their five minutes; each takes 32 bytes of memory.
+    /// Memory of the counts of delayed messages, bytes, about; the messages themselves are on disk.
+    pub delayed_bytes: usize,
+    /// Deduplication ids inside their five minutes.
     pub deduplication_ids: usize,
+    /// Memory that these take, bytes, about.
+    pub deduplication_bytes: usize,
 }
 
 impl<S: Store> Node<S> {
@@ -131,6 +138,7 @@ impl<S: Store> Node<S> {
             crowded: self.crowded.len(),
             queues: self.catalogue.len(),
             journal_lag: self.store.next_lsn() - 1 - self.durable,
+            window_bytes: self.slots.iter().map(Slot::window_bytes).sum(),
         }
     }
 }
@@ -146,6 +154,8 @@ fn view(queue: &Queue, now: Millis) -> QueueView {
         in_flight: counters.in_flight,
         delayed: counters.delayed,
         oldest_sent: untouched.into_iter().chain(touched).min(),
+        delayed_bytes: queue.due.bytes(),
         deduplication_ids: queue.dedup.count(),
+        deduplication_bytes: queue.dedup.bytes(),
     }
 }

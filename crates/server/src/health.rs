@@ -73,9 +73,13 @@ fn write_queues(page: &mut Page, queues: &[QueueView], now: Millis) {
     write_each(page, all(), "sluice_queue_visible", "Messages that can be received.", |queue| queue.visible);
     write_each(page, all(), "sluice_queue_in_flight", "Messages in flight.", |queue| queue.in_flight);
     write_each(page, all(), "sluice_queue_delayed", "Delayed messages.", |queue| queue.delayed);
-    let help = "Deduplication ids inside their five minutes, 32 bytes of memory each.";
-    let fifo = all().filter(|queue| queue.name.name.ends_with(".fifo"));
-    write_each(page, fifo, "sluice_queue_deduplication_ids", help, |queue| queue.deduplication_ids);
+    let help = "Memory of the counts of delayed messages, which are on disk themselves.";
+    write_each(page, all(), "sluice_queue_delayed_bytes", help, |queue| queue.delayed_bytes);
+    let fifo = || all().filter(|queue| queue.name.name.ends_with(".fifo"));
+    let help = "Deduplication ids inside their five minutes.";
+    write_each(page, fifo(), "sluice_queue_deduplication_ids", help, |queue| queue.deduplication_ids);
+    let help = "Memory that they take.";
+    write_each(page, fifo(), "sluice_queue_deduplication_bytes", help, |queue| queue.deduplication_bytes);
     let help = "Age of the oldest message; missing while none of the queue's messages is in memory.";
     let known = all().filter(|queue| queue.oldest_sent.is_some() || is_empty(queue));
     write_each(page, known, "sluice_queue_oldest_age_seconds", help, |queue| age(queue, now));
@@ -117,6 +121,8 @@ mod tests {
             delayed: 0,
             oldest_sent,
             deduplication_ids: 0,
+            delayed_bytes: 0,
+            deduplication_bytes: 0,
         };
         let mut page = Page::default();
         let queues = [view("empty", 0, None), view("unread", 7, None), view("known", 7, Some(1_500))];

@@ -96,6 +96,7 @@ impl<S: Store> Real<S> {
         page.gauge("sluice_held_replies", "Replies that wait for durability.", view.held_replies);
         page.gauge("sluice_crowded_requests", "Requests that wait for room.", view.crowded);
         page.gauge("sluice_journal_lag_batches", "Batches appended and not yet durable.", view.journal_lag);
+        page.gauge("sluice_window_bytes", "Memory of messages at hand to be received.", view.window_bytes);
         page.counter("sluice_batches_total", "Batches appended.", counters.batches);
         page.counter("sluice_throttled_total", "Requests that waited too long for room.", counters.throttled);
         page.counter(
@@ -121,6 +122,7 @@ impl<S: Store> Real<S> {
         );
         page.counter("sluice_background_bytes_total", "Bytes written elsewhere.", stats.background_bytes);
         page.gauge("sluice_recovery_bytes", "Journal that a restart would read.", stats.recovery_bytes);
+        page.gauge("sluice_recovery_records", "Records that it would replay.", stats.recovery_records);
         page.gauge("sluice_table_bytes", "Messages not yet in segments.", stats.table_bytes);
         page.gauge("sluice_segments", "Segments.", stats.segments);
         page.gauge("sluice_segment_bytes", "Bytes of segments.", stats.segment_bytes);

@@ -49,6 +49,8 @@ fn operators_are_answered() {
         "sluice_queue_visible{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 1",
         "sluice_queue_in_flight{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 0",
         "sluice_queue_delayed{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 0",
+        "sluice_queue_delayed_bytes{queue=\"watched\",account=\"000000000000\",region=\"us-east-1\"} 0",
+        "sluice_queue_deduplication_bytes{queue=\"once.fifo\",account=\"000000000000\",region=\"us-east-1\"} 52",
         "sluice_queue_deduplication_ids{queue=\"once.fifo\",account=\"000000000000\",region=\"us-east-1\"} 1",
     ] {
         assert!(page.text().lines().any(|one| one == line), "{line}\n{}", page.text());

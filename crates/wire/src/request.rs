@@ -8,10 +8,11 @@
 //!
 //! The query protocol cannot say an empty list or map, so one that is required is missing when it is empty.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use engine::request::{
-    AttributeValue, DeleteEntry, Message, Pairs, ReceiveMessage, SendEntry, VisibilityEntry,
+    AttributeValue, BODY_ROOM, DeleteEntry, Message, Pairs, ReceiveMessage, SendEntry, VisibilityEntry,
 };
 use engine::{Action, Error, Request};
 
@@ -145,7 +146,7 @@ fn receive_message(f: &mut Fields<'_>) -> ReceiveMessage {
 
 fn message(f: &mut Fields<'_>) -> Message {
     Message {
-        message_body: f.text("MessageBody"),
+        message_body: f.take("MessageBody").map(body).unwrap_or_default(),
         delay_seconds: f.integer("DelaySeconds"),
         message_attributes: f.values("MessageAttributes"),
         message_system_attributes: f.values("MessageSystemAttributes"),
@@ -260,6 +261,17 @@ fn text(value: Value<'_>) -> String {
     match value {
         Value::Text(text) => text.into_owned(),
         other => unreachable!("text by its shape: {other:?}"),
+    }
+}
+
+fn body(value: Value<'_>) -> String {
+    match value {
+        Value::Text(Cow::Borrowed(text)) => {
+            let mut body = String::with_capacity(text.len() + BODY_ROOM);
+            body.push_str(text);
+            body
+        }
+        other => text(other),
     }
 }
 

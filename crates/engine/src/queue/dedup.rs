@@ -54,6 +54,12 @@ impl Dedup {
         self.minutes.values().map(|ids| ids.count).sum()
     }
 
+    /// Memory that they take, bytes, about.
+    pub fn bytes(&self) -> usize {
+        let bytes = |ids: &Minute| ids.count * size_of::<Packed>() + ids.buckets.len() * BUCKET_BYTES;
+        self.minutes.values().map(bytes).sum()
+    }
+
     /// Every row in key order.
     pub fn rows(&self, queue: QueueId) -> impl Iterator<Item = Row> {
         let minutes = self.minutes.iter();
@@ -150,6 +156,8 @@ struct Packed {
 
 /// Ids of a bucket on average, at most.
 const FULL: usize = 8;
+/// What a bucket takes beside its ids: where it is, and what an allocator rounds up, about.
+const BUCKET_BYTES: usize = size_of::<Box<[Packed]>>() + 16;
 /// Bits for the ms of a minute.
 const OFFSET_BITS: u32 = 16;
 
@@ -293,9 +301,9 @@ mod tests {
             let hash = DedupHash { high: entropy.draw() as u32, low: entropy.draw() };
             ids.insert(hash, DedupRow { sequence, sent: 0, id: None });
         }
-        // An allocation takes 16 bytes more than it was asked for, about.
-        let bytes = |bucket: &[Packed]| size_of_val(bucket) + size_of::<Box<[Packed]>>() + 16;
-        let all: usize = ids.buckets.iter().map(|bucket| bytes(bucket)).sum();
+        let all: usize = ids.buckets.iter().map(|bucket| size_of_val(&**bucket) + BUCKET_BYTES).sum();
         assert!(all <= 26 * ids.count, "{} bytes an id", all as f64 / ids.count as f64);
+        let dedup = Dedup { minutes: [(0, ids)].into() };
+        assert_eq!(dedup.bytes(), all);
     }
 }

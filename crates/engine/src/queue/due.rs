@@ -38,6 +38,11 @@ impl Due {
         };
     }
 
+    /// Memory that the counts take, bytes, about: an entry of a tree and half of another one.
+    pub fn bytes(&self) -> usize {
+        self.counts.len() * 24
+    }
+
     /// Every count, in order of seconds.
     pub fn rows(&self) -> impl Iterator<Item = (u64, u32)> {
         self.counts.iter().map(|(second, count)| (*second, *count))

@@ -228,3 +228,23 @@ fn the_age_of_a_cold_queue_is_known_at_the_second_look() {
     world.pass(1);
     assert_eq!(world.node.queues()[0].oldest_sent, Some(START));
 }
+
+#[test]
+fn the_windows_of_all_slots_share_one_budget() {
+    const BUDGET: usize = 40_000;
+    let mut world = World::new(4);
+    let settings = Settings { window_bytes: BUDGET, ..Settings::default() };
+    let config = NodeConfig { slots: 4, settings, secret: Secret([5; 16]) };
+    world.node = Node::open(TestStore::new(), Vec::new(), config, Box::new(PlainSealer), START);
+    let mut largest = 0;
+    for queue in (0..64).map(|number| format!("jobs-{number}")) {
+        world.create(&queue);
+        let before = world.node.view().window_bytes;
+        (0..20).for_each(|_| drop(world.send(&queue, "body")));
+        largest = largest.max(world.node.view().window_bytes.saturating_sub(before));
+    }
+    let bytes = world.node.view().window_bytes;
+    assert!(64 * largest > 2 * BUDGET, "the queues are too small to show it: {largest}");
+    // The window at which something was just done is not given up.
+    assert!(bytes <= BUDGET + 4 * largest, "{bytes}, {largest} a queue");
+}

@@ -11,7 +11,7 @@ use super::rowfile::{self, RowFile};
 use super::segment::{self, Meta};
 
 /// The format of the data directory. Another is refused, in words.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The manifest's name.
 pub const NAME: FileName = FileName { kind: FileKind::Manifest, number: 0 };
 
@@ -238,7 +238,9 @@ mod tests {
     #[test]
     fn another_format_is_named() {
         let mut bytes = manifest().encode();
-        bytes[8] = 2;
-        assert_eq!(Manifest::decode(&bytes), Err(Unreadable::Format(2)));
+        for format in [1, FORMAT as u8 + 1] {
+            bytes[8] = format;
+            assert_eq!(Manifest::decode(&bytes), Err(Unreadable::Format(format.into())));
+        }
     }
 }

@@ -78,7 +78,7 @@ fn todays_files_are_the_golden_ones() {
     }
     for (name, bytes) in files {
         let golden = std::fs::read(folder().join(name.to_string()));
-        assert!(golden.as_ref().ok() == Some(bytes), "{name} is written otherwise than format 1 says");
+        assert!(golden.as_ref().ok() == Some(bytes), "{name} is written otherwise than format 2 says");
     }
     assert_eq!(std::fs::read_dir(folder()).unwrap().count(), files.len());
 }
