@@ -320,6 +320,41 @@ fn after_a_failed_write_nothing_is_durable_any_more() {
     assert_eq!(settle(&mut store), []);
 }
 
+/// The journal's write hangs: what is taken meanwhile is bounded, and nothing of it is called durable.
+#[test]
+fn what_is_taken_while_the_journal_hangs_is_bounded() {
+    const BODY: usize = 60 << 10;
+    /// More than a batch is beside the body.
+    const BATCH: usize = 64 << 10;
+    let mut store =
+        LogStore::open(TestDisk::new(), Options::default(), Secret([1; 16])).expect("opens").store;
+    settle(&mut store);
+    assert_eq!(store.room().bytes, UNDURABLE_BYTES);
+    let done = store.disk.content.borrow().done;
+    store.disk.content.borrow_mut().stop_after = Some(done);
+    let mut taken = 0;
+    while store.room().bytes >= BATCH {
+        let row = Row::Message(key(taken), MessageRow::default(), Bytes::from(vec![7; BODY]));
+        taken = store.append(Batch { now: 0, records: vec![Record::Put(row)] });
+        assert!(taken as usize * BODY <= UNDURABLE_BYTES, "{taken} batches are taken: {:?}", store.room());
+        assert_eq!(settle(&mut store), []);
+    }
+    assert!(
+        taken as usize * BATCH > UNDURABLE_BYTES - BATCH,
+        "{taken} batches are not all that was to be taken"
+    );
+    let undurable = store.stats().undurable_bytes as usize;
+    assert!(undurable >= taken as usize * BODY && undurable + store.room().bytes == UNDURABLE_BYTES);
+    assert!(!store.room().sends_refused && !store.is_quiet());
+    // The write that hung lands, and so do those behind it.
+    let full = store.room().bytes;
+    store.disk.content.borrow_mut().stop_after = None;
+    assert!(matches!(store.poll(), Some(Event::Durable(lsn)) if lsn < taken));
+    assert!(store.room().bytes > full);
+    assert_eq!(settle(&mut store).last(), Some(&Event::Durable(taken)));
+    assert_eq!((store.room().bytes, store.stats().undurable_bytes), (UNDURABLE_BYTES, 0));
+}
+
 #[test]
 fn another_format_and_a_lost_manifest_are_refused_in_words() {
     let content = sealed_disk().content;
