@@ -3,6 +3,7 @@
 mod damage;
 mod golden;
 mod model;
+mod removals;
 mod space;
 mod tail;
 mod tools;
