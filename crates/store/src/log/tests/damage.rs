@@ -9,22 +9,33 @@ use engine::{Damage, Found};
 use super::model::{Model, Work, tiny};
 use super::*;
 use crate::disk::FileKind;
+use crate::log::group::Header;
 use crate::testing::Content;
+
+/// Small enough that every byte of every file can be changed.
+fn options() -> Options {
+    Options { journal_file: 4 << 10, first_journal_file: 4 << 10, recovery_bytes: 12 << 10, ..tiny() }
+}
 
 /// A stopped directory with every kind of file, and the batches in it.
 fn directory() -> (Rc<RefCell<Content>>, Vec<Batch>) {
+    directory_after(LogStore::stop)
+}
+
+/// The same with another end than a stop.
+fn directory_after(end: impl Fn(&mut LogStore<TestDisk>)) -> (Rc<RefCell<Content>>, Vec<Batch>) {
     for seed in 0..200 {
         let mut work = Work::new(seed);
         let mut batches = Vec::new();
-        let options = Options { journal_file: 16 << 10, table: 2 << 10, ..tiny() };
+        let options = Options { table: 2 << 10, ..options() };
         let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
-        for _ in 0..90 {
+        for _ in 0..50 {
             let batch = work.batch();
             batches.push(batch.clone());
             store.append(batch);
             settle(&mut store);
         }
-        store.stop();
+        end(&mut store);
         settle(&mut store);
         let content = store.disk.content.clone();
         let there = |kind| content.borrow().files.keys().any(|name| name.kind == kind);
@@ -46,8 +57,7 @@ fn changed(content: &Content, name: FileName, change: impl Fn(&mut Vec<u8>)) -> 
 
 /// What is wrong with what the store says, if it says anything wrong. Whether it found damage.
 fn found(disk: TestDisk, model: &Model) -> Result<bool, String> {
-    let options = Options { journal_file: 16 << 10, ..tiny() };
-    let opened = match LogStore::open(disk, options, Secret([1; 16])) {
+    let opened = match LogStore::open(disk, options(), Secret([1; 16])) {
         Ok(opened) => opened,
         Err(_) => return Ok(true),
     };
@@ -56,7 +66,7 @@ fn found(disk: TestDisk, model: &Model) -> Result<bool, String> {
         return Err("small rows".into());
     }
     let mut damaged = false;
-    for queue in 1_000..1_040 {
+    for queue in 1_000..1_010 {
         let from = MessageKey { queue: QueueId(queue), rank: 0, sequence: 0 };
         let to = MessageKey { rank: u64::MAX, sequence: u64::MAX, ..from };
         let run = Ask::Run { from, to, skip: Default::default(), limit: 10_000, past_damage: false };
@@ -68,9 +78,9 @@ fn found(disk: TestDisk, model: &Model) -> Result<bool, String> {
             lane: engine::Lane(lane),
             from: 0,
             to: u64::MAX,
-            limit: 1_000,
+            limit: 200,
         }));
-        asks.extend([run, Ask::Expired { queue: from.queue, cutoff: u64::MAX, sorted: false, limit: 9_999 }]);
+        asks.extend([run, Ask::Expired { queue: from.queue, cutoff: u64::MAX, sorted: false, limit: 200 }]);
         for ask in asks {
             damaged |= !is_right(&mut store, model, &ask)?;
         }
@@ -151,6 +161,7 @@ fn a_changed_byte_in_any_file_is_found_or_does_not_matter() {
     let (content, batches) = directory();
     let (content, model) = (content.borrow(), Model::of(&batches));
     assert_eq!(found(changed(&content, manifest::NAME, |_| ()), &model), Ok(false));
+    // The journal has a test of its own.
     for (name, bytes) in content.files.iter().filter(|(name, _)| name.kind != FileKind::Journal) {
         let mut noticed = 0;
         for at in 0..bytes.len() {
@@ -166,23 +177,103 @@ fn a_changed_byte_in_any_file_is_found_or_does_not_matter() {
     }
 }
 
+/// The groups of the journal that a start reads: where they are and what their headers say.
+fn journal_groups(content: &Content) -> Vec<(FileName, usize, Header)> {
+    let manifest = Manifest::decode(&content.files[&manifest::NAME]).expect("it is sound");
+    let (mut file, mut at) = (manifest.journal().file, manifest.journal().offset as usize);
+    let mut groups = Vec::new();
+    loop {
+        let name = journal::file_name(file);
+        let bytes = &content.files[&name][at..];
+        let number = manifest.journal().group + groups.len() as u64;
+        match Header::read(bytes, manifest.stamp).filter(|header| header.number == number) {
+            Some(header) => groups.push((name, at, header)),
+            None => return groups,
+        }
+        let header = &groups[groups.len() - 1].2;
+        at += group::round_up((group::HEADER as u32 + header.length).into(), crate::disk::SECTOR) as usize;
+        if header.kind == group::Kind::Switch {
+            let next = bytes[group::HEADER..].first_chunk().expect("it names the next file");
+            (file, at) = (u64::from_le_bytes(*next), 0);
+        }
+    }
+}
+
+/// The bytes of a group that say something: padding follows.
+fn bytes_of((_, at, header): &(FileName, usize, Header)) -> std::ops::Range<usize> {
+    *at..*at + group::HEADER + header.length as usize
+}
+
+/// A start reads this journal as if nothing had been changed.
+fn is_read_whole(disk: TestDisk, batches: u64, model: &Model) -> bool {
+    let opened = LogStore::open(disk, options(), Secret([1; 16])).expect("opens");
+    opened.report.batches == batches && opened.rows.eq(model.small.rows())
+}
+
+/// What a later group shows to have been complete is refused when it is damaged. The last group is taken for a torn one,
+/// and cut: of a sealed journal that is the seal, which says nothing itself.
+#[test]
+fn a_changed_byte_in_the_journal_is_refused_or_in_its_torn_tail() {
+    for end in [LogStore::stop, |_: &mut _| ()] {
+        let (content, batches) = directory_after(end);
+        let content = content.borrow();
+        let groups = journal_groups(&content);
+        let (last, complete) = groups.split_last().expect("there are some");
+        assert!(complete.iter().any(|group| group.0 != last.0), "more than one file is read");
+        for group in complete {
+            for at in bytes_of(group) {
+                let disk = changed(&content, group.0, |bytes| bytes[at] ^= 1 << (at % 8));
+                let opened = LogStore::open(disk, options(), Secret([1; 16]));
+                assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{} at {at}", group.0);
+            }
+        }
+        let model = Model::of(&batches[..last.2.first as usize - 1]);
+        for at in bytes_of(last) {
+            let disk = || changed(&content, last.0, |bytes| bytes[at] ^= 1 << (at % 8));
+            assert_eq!(found(disk(), &model), Ok(false), "{} at {at}", last.0);
+            let cut = LogStore::open(disk(), options(), Secret([1; 16])).expect("opens").report.cut;
+            // Without its header it cannot be told from what the file held in a former life, and is not kept.
+            assert!(cut.is_some() || at < last.1 + group::HEADER, "{} at {at}", last.0);
+            assert!(cut.is_none_or(|cut| (cut.file, cut.offset) == (last.0, last.1 as u64)), "{cut:?}");
+        }
+    }
+}
+
+/// Padding, what was behind the journal's end in its files' former lives, and files that are yet to be used.
+#[test]
+fn a_changed_byte_between_and_behind_the_groups_of_the_journal_does_not_matter() {
+    let (content, batches) = directory();
+    let (content, model, groups) = (content.borrow(), Model::of(&batches), journal_groups(&content.borrow()));
+    let read = groups.iter().map(|(_, _, header)| header.last + 1 - header.first).sum();
+    for (name, bytes) in content.files.iter().filter(|(name, _)| name.kind == FileKind::Journal) {
+        let of_groups: Vec<_> = groups.iter().filter(|group| group.0 == *name).map(bytes_of).collect();
+        for at in (0..bytes.len()).filter(|at| !of_groups.iter().any(|group| group.contains(at))) {
+            let disk = changed(&content, *name, |bytes| bytes[at] ^= 1 << (at % 8));
+            assert!(is_read_whole(disk, read, &model), "{name} at {at}");
+        }
+    }
+}
+
 #[test]
 fn a_file_cut_short_or_lost_is_refused() {
     let (content, batches) = directory();
-    let (content, model) = (content.borrow(), Model::of(&batches));
+    let (content, model, groups) = (content.borrow(), Model::of(&batches), journal_groups(&content.borrow()));
+    let read = groups.iter().map(|(_, _, header)| header.last + 1 - header.first).sum();
     for (name, bytes) in &content.files {
-        // A journal file that nothing was written to yet is no loss.
-        let is_spare = bytes.iter().all(|byte| *byte == 0);
-        for at in (0..bytes.len()).step_by(37) {
+        // A journal file that is yet to be used is no loss.
+        let is_needed = name.kind != FileKind::Journal || groups.iter().any(|group| group.0 == *name);
+        for at in 0..bytes.len() {
             let disk = changed(&content, *name, |bytes| bytes.truncate(at));
-            let found = found(disk, &model).unwrap_or_else(|what| panic!("{name} cut at {at}: {what}"));
-            assert!(found || (is_spare || name.kind == FileKind::Journal), "{name} cut at {at}");
+            if is_needed {
+                assert_eq!(found(disk, &model), Ok(true), "{name} cut at {at}");
+            } else {
+                assert!(is_read_whole(disk, read, &model), "{name} cut at {at}");
+            }
         }
         let disk = TestDisk::new();
         disk.content.borrow_mut().files = content.files.clone();
         disk.content.borrow_mut().files.remove(name);
-        let found = found(disk, &model).unwrap_or_else(|what| panic!("{name} lost: {what}"));
-        assert!(found || name.kind == FileKind::Journal, "{name} lost");
+        assert_eq!(found(disk, &model), Ok(is_needed), "{name} lost");
     }
 }
 
@@ -191,7 +282,6 @@ fn a_file_cut_short_or_lost_is_refused() {
 fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
     let (content, _) = directory();
     let content = content.borrow();
-    let options = Options { journal_file: 16 << 10, ..tiny() };
     let kinds = [FileKind::Segment, FileKind::Bitmap, FileKind::Checkpoint];
     assert!(kinds.iter().all(|kind| content.files.keys().any(|name| name.kind == *kind)));
     for (name, bytes) in content.files.iter().filter(|(name, _)| kinds.contains(&name.kind)) {
@@ -199,11 +289,11 @@ fn a_file_that_goes_on_behind_its_end_is_refused_found_and_repaired() {
             let disk = changed(&content, *name, |bytes| bytes.resize(bytes.len() + more, 7));
             let longer = disk.content.borrow().files[name].clone();
             let again = || TestDisk::over(disk.content.clone());
-            assert!(LogStore::open(again(), options, Secret([1; 16])).is_err());
+            assert!(LogStore::open(again(), options(), Secret([1; 16])).is_err());
             let checked = check(&mut again()).unwrap();
             let places: Vec<_> = checked.findings.iter().map(|one| (one.file, one.offset)).collect();
             assert_eq!(places, [(*name, bytes.len() as u64)], "{:?}", checked.findings);
-            let repaired = repair(again(), options, || ()).unwrap();
+            let repaired = repair(again(), options(), || ()).unwrap();
             assert_eq!((&repaired.hopeless, repaired.lost.len(), repaired.aside.len()), (&None, 0, 1));
             assert_eq!(repaired.returned, 0);
             assert_eq!(check(&mut again()).unwrap().findings, []);
@@ -225,8 +315,7 @@ fn all_of_a_damaged_file_of_deletions_is_kept() {
         bytes.resize(bytes.len() + 700, 7);
     });
     let damaged = disk.content.borrow().files[&name].clone();
-    let options = Options { journal_file: 16 << 10, ..tiny() };
-    let repaired = repair(TestDisk::over(disk.content.clone()), options, || ()).unwrap();
+    let repaired = repair(TestDisk::over(disk.content.clone()), options(), || ()).unwrap();
     assert!(repaired.returned > 0 && repaired.aside.len() == 1, "{repaired:?}");
     assert!(disk.content.borrow().files[&repaired.aside[0]] == damaged);
     assert_eq!(check(&mut TestDisk::over(disk.content.clone())).unwrap().findings, []);
