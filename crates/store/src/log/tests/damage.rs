@@ -156,6 +156,14 @@ fn passes_over(
     }
 }
 
+/// Whether `check` reports damage, in this file and in no other.
+fn is_told(disk: &TestDisk, name: FileName) -> bool {
+    match check(&mut disk.clone()) {
+        Ok(checked) => !checked.findings.is_empty() && checked.findings.iter().all(|one| one.file == name),
+        Err(error) => name == manifest::NAME && matches!(error, OpenError::Format(_)),
+    }
+}
+
 #[test]
 fn a_changed_byte_in_any_file_is_found_or_does_not_matter() {
     let (content, batches) = directory();
@@ -167,8 +175,12 @@ fn a_changed_byte_in_any_file_is_found_or_does_not_matter() {
         for at in 0..bytes.len() {
             let bit = 1 << (at % 8);
             let disk = changed(&content, *name, |bytes| bytes[at] ^= bit);
+            let is_told = is_told(&disk, *name);
             match found(disk, &model) {
-                Ok(damaged) => noticed += usize::from(damaged),
+                Ok(damaged) => {
+                    assert!(is_told || !damaged, "a check does not tell of {name} at {at}");
+                    noticed += usize::from(damaged);
+                }
                 Err(what) => panic!("{name} at {at}: {what}"),
             }
         }
@@ -223,6 +235,7 @@ fn a_changed_byte_in_the_journal_is_refused_or_in_its_torn_tail() {
         for group in complete {
             for at in bytes_of(group) {
                 let disk = changed(&content, group.0, |bytes| bytes[at] ^= 1 << (at % 8));
+                assert!(is_told(&disk, group.0), "a check does not tell of {} at {at}", group.0);
                 let opened = LogStore::open(disk, options(), Secret([1; 16]));
                 assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{} at {at}", group.0);
             }
@@ -231,6 +244,8 @@ fn a_changed_byte_in_the_journal_is_refused_or_in_its_torn_tail() {
         for at in bytes_of(last) {
             let disk = || changed(&content, last.0, |bytes| bytes[at] ^= 1 << (at % 8));
             assert_eq!(found(disk(), &model), Ok(false), "{} at {at}", last.0);
+            // A crash leaves such a tail: it is no damage.
+            assert_eq!(check(&mut disk()).expect("is read").findings, [], "{} at {at}", last.0);
             let cut = LogStore::open(disk(), options(), Secret([1; 16])).expect("opens").report.cut;
             // Without its header it cannot be told from what the file held in a former life, and is not kept.
             assert!(cut.is_some() || at < last.1 + group::HEADER, "{} at {at}", last.0);
@@ -249,6 +264,7 @@ fn a_changed_byte_between_and_behind_the_groups_of_the_journal_does_not_matter()
         let of_groups: Vec<_> = groups.iter().filter(|group| group.0 == *name).map(bytes_of).collect();
         for at in (0..bytes.len()).filter(|at| !of_groups.iter().any(|group| group.contains(at))) {
             let disk = changed(&content, *name, |bytes| bytes[at] ^= 1 << (at % 8));
+            assert_eq!(check(&mut disk.clone()).expect("is read").findings, [], "{name} at {at}");
             assert!(is_read_whole(disk, read, &model), "{name} at {at}");
         }
     }
@@ -264,6 +280,7 @@ fn a_file_cut_short_or_lost_is_refused() {
         let is_needed = name.kind != FileKind::Journal || groups.iter().any(|group| group.0 == *name);
         for at in 0..bytes.len() {
             let disk = changed(&content, *name, |bytes| bytes.truncate(at));
+            assert_eq!(is_told(&disk, *name), is_needed, "a check of {name} cut at {at}");
             if is_needed {
                 assert_eq!(found(disk, &model), Ok(true), "{name} cut at {at}");
             } else {
@@ -273,6 +290,8 @@ fn a_file_cut_short_or_lost_is_refused() {
         let disk = TestDisk::new();
         disk.content.borrow_mut().files = content.files.clone();
         disk.content.borrow_mut().files.remove(name);
+        let checked = check(&mut disk.clone()).expect("is read");
+        assert_eq!(checked.findings.is_empty(), !is_needed, "a check without {name}");
         assert_eq!(found(disk, &model), Ok(is_needed), "{name} lost");
     }
 }
