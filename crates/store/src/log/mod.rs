@@ -63,9 +63,9 @@ pub struct Options {
     pub first_journal_file: u64,
     /// Bytes of messages and deletions in memory before they are flushed.
     pub table: usize,
-    /// Bytes of journal that a recovery reads at most, about.
+    /// Bytes of journal that a recovery reads at most, beside what was not durable yet.
     pub recovery_bytes: u64,
-    /// Records that a recovery replays at most, about.
+    /// Records that a recovery replays at most, beside those of it.
     pub recovery_records: u64,
     /// Bytes of the block cache.
     pub cache: usize,

@@ -16,12 +16,25 @@ const PACE: i64 = 4;
 const AHEAD: i64 = 4 << 20;
 
 impl<D: Disk> LogStore<D> {
-    /// Whether flushes, or the giving back of memory, lag so far behind that appends must wait for them.
+    /// Whether flushes, checkpoints, or the giving back of memory lag so far behind that appends must wait for them.
     pub(super) fn is_overrun(&self) -> bool {
-        let far = self.journal.bytes_since(&self.manifest.journal()) > 2 * self.options.recovery_bytes;
+        let far = self.recovery_takes(8);
         // Also while something else than a flush runs: it is in the way of one.
         let flushes_lag = self.state.active.bytes() > 2 * self.flushed_at();
         far || flushes_lag || self.releasing.values().sum::<usize>() > 2 * self.options.table
+    }
+
+    /// Whether a recovery now would read or replay more than so many eighths of what it may.
+    pub(super) fn recovery_takes(&self, eighths: u64) -> bool {
+        let bytes = self.journal.bytes_since(&self.manifest.journal());
+        let records = self.unreplayed();
+        bytes > self.options.recovery_bytes / 8 * eighths
+            || records > self.options.recovery_records / 8 * eighths
+    }
+
+    /// Records that a recovery would replay.
+    fn unreplayed(&self) -> u64 {
+        self.counters.records - self.counters.in_segments.min(self.counters.in_checkpoint)
     }
 
     pub(super) fn lacks_reserve(&self) -> bool {
@@ -198,7 +211,7 @@ impl<D: Disk> LogStore<D> {
             payload_bytes: written.payload,
             background_bytes: counters.background_bytes,
             recovery_bytes: self.journal.bytes_since(&self.manifest.journal()),
-            recovery_records: counters.records - counters.in_segments.min(counters.in_checkpoint),
+            recovery_records: self.unreplayed(),
             undurable_bytes: self.journal.undurable() as u64,
             table_bytes: self.table_bytes() as u64,
             segments: self.segments.len() as u64,

@@ -362,6 +362,42 @@ fn memory_is_bounded_while_a_merge_runs() {
     assert!(waited_for_a_merge && store.stats().merges > 0, "{:?}", store.stats());
 }
 
+/// A checkpoint waits for a merge that takes long: what a recovery would read and replay is bounded all the same.
+#[test]
+fn a_recovery_is_bounded_while_a_merge_runs() {
+    let base = Options { table: 64 << 10, segment: 1 << 20, ..scaled().0 };
+    let by_bytes = Options { recovery_bytes: 256 << 10, ..base };
+    let by_records = Options { recovery_bytes: 64 << 20, recovery_records: 2_000, ..base };
+    for options in [by_bytes, by_records] {
+        let mut store = LogStore::open(TestDisk::new(), options, Secret([1; 16])).expect("opens").store;
+        for first in (0..1_600).step_by(400) {
+            append_all(&mut store, (first..first + 400).map(message).collect());
+            append_all(&mut store, (first..first + 400).filter(|at| at % 4 > 0).map(delete).collect());
+        }
+        let mut waited_for_a_merge = false;
+        for second in 0..4_000 {
+            let is_merging = store.job.is_some() && store.frozen.is_none();
+            store.disk.content.borrow_mut().beside_takes = if is_merging { u64::MAX / 2 } else { 0 };
+            while store.room().bytes == 0 {
+                waited_for_a_merge |= is_merging;
+                store.poll();
+            }
+            let due = Record::Put(Row::Due(QUEUE, second, 1));
+            let lsn = store.append(Batch { now: 0, records: vec![due] });
+            while store.poll() != Some(Event::Durable(lsn)) {}
+            let stats = store.stats();
+            assert!(stats.recovery_bytes <= options.recovery_bytes + 512, "{stats:?}");
+            assert!(stats.recovery_records <= options.recovery_records + 1, "{stats:?}");
+        }
+        assert!(waited_for_a_merge, "{:?}", store.stats());
+        let content = store.disk.content.clone();
+        drop(store);
+        let report = LogStore::open(TestDisk::over(content), options, Secret([1; 16])).expect("opens").report;
+        assert!(report.records <= options.recovery_records + 1, "{report:?}");
+        assert!(report.journal_bytes <= options.recovery_bytes + 512, "{report:?}");
+    }
+}
+
 /// What is written beside the journal is counted to the byte: here a bitmap and the manifest that names it.
 #[test]
 fn what_jobs_write_is_counted() {
