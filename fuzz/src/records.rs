@@ -192,7 +192,7 @@ pub fn seed_meta(dice: &mut Dice) -> Meta {
         lsns: (dice.number(), dice.number()),
         index: pointer(dice),
         lanes: dice.maybe(pointer),
-        spans: dice.some(3, span),
+        spans: dice.some(3, span).into(),
         bitmap: dice.maybe(bitmap),
     }
 }

@@ -42,9 +42,9 @@ pub fn open(settings: &Settings) -> Result<Arc<Door>, String> {
     let direct = disk.is_direct();
     let opened =
         LogStore::open(disk, store::log::Options::default(), fresh).map_err(|error| sentence(&error))?;
-    tell(&opened.report, direct, began.elapsed());
     let now = clock::at_least(opened.now + 1);
     let door = door(settings, opened.store, opened.rows, opened.secret, now)?;
+    tell(&opened.report, direct, began.elapsed());
     let _ = late.set(Arc::downgrade(&door));
     Ok(door)
 }
@@ -94,13 +94,17 @@ fn door<S: Store + Send + 'static>(
 
 fn tell(report: &Report, direct: bool, took: Duration) {
     let millis = took.as_millis();
-    let fields: [(&str, &dyn std::fmt::Display); 7] = [
+    let removed = report.removed.len();
+    let fields: [(&str, &dyn std::fmt::Display); 10] = [
         ("new", &report.created),
         ("millis", &millis),
         ("start", &report.generation),
         ("batches", &report.batches),
         ("records", &report.records),
         ("journal_bytes", &report.journal_bytes),
+        ("checkpoint_records", &report.checkpoint_records),
+        ("segments", &report.segments),
+        ("removed_files", &removed),
         ("o_direct", &direct),
     ];
     log::info("opened the data directory", &fields);

@@ -105,6 +105,34 @@ fn a_directory_has_one_process() {
 }
 
 #[test]
+fn a_start_tells_what_it_replayed_and_how_long_it_took() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sluice = Sluice::on(directory.path());
+    let mut client = sluice.connect();
+    let url = client.queue("watched");
+    client.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "x" }));
+    sluice.kill();
+    let script = "exec timeout --preserve-status --signal=TERM 2 \"$@\"";
+    let again = command(&["--data", directory.path().to_str().expect("UTF-8")]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, "sh"]).arg(again.get_program()).args(again.get_args());
+    let output = limited.output().expect("ran");
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.find(|line| line["event"] == "opened the data directory").expect("the line");
+    let number = |name: &str| told[name].as_str().and_then(|text| text.parse::<u64>().ok()).expect(name);
+    assert_eq!((&told["new"], number("start")), (&json!("false"), 2), "{told}");
+    // Of the queue and of the message.
+    assert!(number("batches") >= 2 && number("records") >= 4, "{told}");
+    assert!(number("journal_bytes") >= 1024 && number("millis") < 2_000, "{told}");
+    assert_eq!(
+        (number("checkpoint_records"), number("segments"), number("removed_files")),
+        (0, 0, 0),
+        "{told}"
+    );
+}
+
+#[test]
 fn wrong_settings_end_the_start_in_words() {
     for (flags, words) in [
         (&["--listen", "0.0.0.0:0"][..], "no credentials"),

@@ -198,7 +198,7 @@ mod tests {
             lsns: (1, 2),
             index: pointer,
             lanes: Some(pointer),
-            spans: vec![Span { first: key(1), last: key(9), highest: 9, ordinal: 0, count: 3 }],
+            spans: [Span { first: key(1), last: key(9), highest: 9, ordinal: 0, count: 3 }].into(),
             bitmap: Some(BitmapRef { number: 6, ones: 1 }),
         }
     }

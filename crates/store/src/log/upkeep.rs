@@ -98,7 +98,7 @@ impl<D: Disk> LogStore<D> {
     pub(super) fn is_worth_flushing(&mut self) -> bool {
         if self.state.active.take_cut() {
             let marks = self.state.active.marks();
-            let spans = self.segments.iter().flat_map(|segment| &segment.meta.spans);
+            let spans = self.segments.iter().flat_map(|segment| segment.meta.spans.iter());
             let cut = |span: &Span| {
                 marks.get(&span.queue()).is_some_and(|mark| mark.takes_all(span.is_delayed(), span.highest))
             };

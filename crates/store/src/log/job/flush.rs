@@ -206,7 +206,7 @@ impl Target {
     fn new(place: usize, segment: Arc<Segment>, layer: &Layer) -> Target {
         let none = || Bits::new(segment.meta.count);
         let mut bits = segment.deleted.as_deref().cloned().unwrap_or_else(none);
-        for span in &segment.meta.spans {
+        for span in segment.meta.spans.iter() {
             if layer.marks().get(&span.queue()).is_some_and(|mark| takes_all(mark, span)) {
                 (span.ordinal..span.ordinal + span.count).for_each(|ordinal| bits.set(ordinal));
             }

@@ -176,7 +176,7 @@ impl Builder {
             lsns,
             index,
             lanes,
-            spans: self.spans,
+            spans: self.spans.into(),
             bitmap: None,
         };
         let bytes = self.taken + self.out.len() as u64;

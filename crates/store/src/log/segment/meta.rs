@@ -1,5 +1,7 @@
 //! What the manifest says of a segment.
 
+use std::sync::Arc;
+
 use engine::{Lsn, MessageKey, QueueId};
 
 use crate::codec::{Malformed, Reader, put_message_key, put_number};
@@ -105,7 +107,7 @@ pub struct Meta {
     /// The index of lanes, if a message of rank 0 has one.
     pub lanes: Option<Pointer>,
     /// By queue and kind of rank, in key order; empty if there are more than [`super::SPANS`].
-    pub spans: Vec<Span>,
+    pub spans: Arc<[Span]>,
     /// Deletions, if any.
     pub bitmap: Option<BitmapRef>,
 }

@@ -23,7 +23,9 @@ use crate::disk::{FileKind, FileName};
 /// Leaves are closed at about this many bytes.
 pub const LEAF_BYTES: usize = 16 << 10;
 /// Spans of queues kept in memory for one segment; of a segment with more, none are.
-pub const SPANS: usize = 64;
+pub const SPANS: usize = 32;
+// With those of its deletions (see `bits`) a segment takes at most 4 KiB, where it is emptied in order.
+const _: () = assert!(SPANS * size_of::<Span>() + 2 * size_of::<Segment>() < 3 << 10);
 
 /// A segment with its deletions.
 #[derive(Clone, Debug)]
