@@ -17,7 +17,7 @@ use crate::errors::{Code, Error};
 use crate::ids::{Lsn, MessageKey, Millis, QueueId, Secret};
 use crate::queue::Queue;
 use crate::request::Request;
-use crate::rows::{Batch, Record, Row};
+use crate::rows::{Batch, MessageRow, Record, Row};
 use crate::turn::{Turn, answer};
 
 /// Bytes that windows may take over their budget while receives ask at their queues: evicting one in demand for
@@ -227,6 +227,11 @@ impl Slot {
     /// Law 3, of every queue. An error says what is wrong; otherwise how many messages were looked at.
     pub fn check_places(&self) -> Result<usize, String> {
         self.queues.values().map(Queue::check_places).sum()
+    }
+
+    /// The untouched messages in memory.
+    pub fn untouched(&self) -> impl Iterator<Item = (&MessageKey, &MessageRow)> {
+        self.queues.values().flat_map(|queue| queue.window.untouched())
     }
 
     /// The queues it holds, brought up to `now`.

@@ -300,7 +300,8 @@ mod tests {
         };
         let body = with_room(BODY_ROOM);
         let place = body.as_ptr();
-        assert_eq!(plain.encode(body).as_ptr(), place);
+        let content = plain.encode(body);
+        assert_eq!(content.as_ptr(), place);
         let kept = plain.encode(with_room(5_000));
         assert!(kept.capacity() <= kept.len() + BODY_ROOM);
     }

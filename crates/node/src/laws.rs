@@ -1,11 +1,11 @@
-//! Laws 1 and 3, checked: the view that a restart would rebuild equals the live one, and each live message is in
-//! one place.
+//! The three laws, checked: the view that a restart would rebuild equals the live one, an untouched message is what its
+//! row says, and each live message is in one place.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use engine::Row;
 use engine::slot::Slot;
-use store::Store;
+use store::{Known, Store};
 
 use crate::Node;
 
@@ -13,11 +13,24 @@ use crate::Node;
 const REBUILT: usize = 8;
 
 impl<S: Store> Node<S> {
-    /// Checks Laws 1 and 3, between steps. Returns how many rows it had to look at for that; the text of an error
-    /// says what is wrong.
+    /// Checks the laws, between steps. Returns how many rows it had to look at for that; the text of an error says
+    /// what is wrong.
     pub fn check_laws(&self) -> Result<usize, String> {
         let places: Result<usize, String> = self.slots.iter().map(Slot::check_places).sum();
-        Ok(self.check_view()? + places?)
+        Ok(self.check_view()? + self.check_untouched()? + places?)
+    }
+
+    /// Law 2, as far as the store's memory tells: what is on disk alone came into the view from there.
+    fn check_untouched(&self) -> Result<usize, String> {
+        let mut looks = 0;
+        for (key, row) in self.slots.iter().flat_map(Slot::untouched) {
+            let known = self.store.known(key);
+            if known == Known::Gone || matches!(known, Known::Row(stored) if stored != row) {
+                return Err(format!("Law 2: the view has {key:?} as {row:?}, the store {known:?}"));
+            }
+            looks += 1;
+        }
+        Ok(looks)
     }
 
     /// Compares the view that the store's small rows rebuild with the live one. The text of an error names the

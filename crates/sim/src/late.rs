@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use engine::rows::Batch;
-use engine::{Ask, Lsn, Row};
+use engine::{Ask, Lsn, MessageKey, Row};
 use store::log::LogStore;
-use store::{Event, Room, Stats, Store, Token};
+use store::{Event, Known, Room, Stats, Store, Token};
 
 use crate::disk::{Micros, SimDisk};
 use crate::rng::Rng;
@@ -136,6 +136,10 @@ impl Store for LateStore {
 
     fn stats(&self) -> Stats {
         self.inner.stats()
+    }
+
+    fn known(&self, key: &MessageKey) -> Known<'_> {
+        self.inner.known(key)
     }
 
     fn small_rows(&self) -> Vec<Row> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use engine::rows::Cut;
 use engine::{MessageKey, QueueId};
 
+use crate::Known;
 use crate::disk::Release;
 use crate::rows::{first_of, last_of};
 use crate::table::{Entry, Table};
@@ -103,6 +104,15 @@ impl Layer {
     /// Cuts of older messages.
     pub fn marks(&self) -> &BTreeMap<QueueId, Mark> {
         &self.marks
+    }
+
+    /// What it knows of a message.
+    pub fn known(&self, key: &MessageKey) -> Known<'_> {
+        match self.table.get(key) {
+            Some(entry) => Known::Row(&entry.row),
+            None if self.hides(key) => Known::Gone,
+            None => Known::Nothing,
+        }
     }
 
     /// Puts a message. A key is put once: sequences are never reused.

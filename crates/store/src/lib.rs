@@ -17,7 +17,8 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-use engine::{Ask, Batch, Lsn, Page, Row};
+use engine::rows::MessageRow;
+use engine::{Ask, Batch, Lsn, MessageKey, Page, Row};
 
 pub use survivors::Survivors;
 
@@ -100,6 +101,17 @@ pub struct Stats {
     pub merges_under_removals: u64,
 }
 
+/// See [`Store::known`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// Its row.
+    Row(&'a MessageRow),
+    /// That it is gone.
+    Gone,
+    /// Nothing: it may be on disk.
+    Nothing,
+}
+
 /// Rows that survive. Opening is each engine's own and returns the small rows, last value each.
 pub trait Store {
     /// How much more may be appended now.
@@ -127,6 +139,8 @@ pub trait Store {
     /// Every row but the messages', in key order, as a restart after this moment would return them if all
     /// were durable. For checks, not for serving.
     fn small_rows(&self) -> Vec<Row>;
+    /// What memory knows of a message. For checks, not for serving.
+    fn known(&self, key: &MessageKey) -> Known<'_>;
     /// Every message as of the last batch, to be read beside the store; `None` where nothing is on disk.
     fn snapshot(&self) -> Option<log::Snapshot> {
         None

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use engine::{Ask, Batch, Lsn, Record, Row, RowKey};
+use engine::{Ask, Batch, Lsn, MessageKey, Record, Row, RowKey};
 
 use crate::rows::SmallRows;
 use crate::table::{Entry, Table};
-use crate::{Event, Room, Store, Token, UNDURABLE_BYTES};
+use crate::{Event, Known, Room, Store, Token, UNDURABLE_BYTES};
 
 /// Rows in memory. "Durable" is what `poll` has seen.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ impl Store for MemoryStore {
 
     fn is_quiet(&self) -> bool {
         self.durable + 1 == self.next
+    }
+
+    fn known(&self, key: &MessageKey) -> Known<'_> {
+        self.table.get(key).map_or(Known::Gone, |entry| Known::Row(&entry.row))
     }
 
     fn small_rows(&self) -> Vec<Row> {

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use engine::command::{Caller, Settings, Undo};
 use engine::reply::{ReceivedMessage, SentMessage};
 use engine::request::{Message, Pairs, ReceiveMessage};
-use engine::{Ask, Batch, Code, Error, Lsn, Millis, Record, Reply, Request, Row, Secret};
+use engine::{Ask, Batch, Code, Error, Lsn, MessageKey, Millis, Record, Reply, Request, Row, Secret};
 use store::memory::MemoryStore;
-use store::{Event, Room, Store, Token, UNDURABLE_BYTES};
+use store::{Event, Known, Room, Store, Token, UNDURABLE_BYTES};
 
 use crate::sealer::PlainSealer;
 use crate::{Input, Node, NodeConfig, Output, RequestId};
@@ -99,6 +99,10 @@ impl Store for TestStore {
 
     fn is_quiet(&self) -> bool {
         !self.stalled && self.inner.is_quiet()
+    }
+
+    fn known(&self, key: &MessageKey) -> Known<'_> {
+        self.inner.known(key)
     }
 
     fn small_rows(&self) -> Vec<Row> {

@@ -38,11 +38,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use engine::ids::Secret;
-use engine::{Ask, Batch, Lsn, Millis, Record, Row};
+use engine::{Ask, Batch, Lsn, MessageKey, Millis, Record, Row};
 
 use crate::disk::{Completion, Disk, Failure, FileName, Op, Ticket};
 use crate::layer::Layer;
-use crate::{Event, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
+use crate::{Event, Known, Room, Stats, Store, Survivors, Token, UNDURABLE_BYTES};
 use background::{Commit, Counters, Frozen, Running};
 use blocks::{Blocks, Stop, Waiter};
 use job::Kind;
@@ -449,6 +449,12 @@ impl<D: Disk> Store for LogStore<D> {
 
     fn stats(&self) -> Stats {
         self.statistics()
+    }
+
+    fn known(&self, key: &MessageKey) -> Known<'_> {
+        let layers = [Some(&self.state.active), self.frozen.as_ref().map(|frozen| &*frozen.layer)];
+        let known = layers.into_iter().flatten().map(|layer| layer.known(key));
+        known.into_iter().find(|known| *known != Known::Nothing).unwrap_or(Known::Nothing)
     }
 
     fn small_rows(&self) -> Vec<Row> {

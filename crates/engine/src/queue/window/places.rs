@@ -1,8 +1,10 @@
-//! Law 3, checked as far as memory tells: each live message is in exactly one place.
+//! What laws 2 and 3 are checked by, as far as memory tells: what is untouched, and that each live message is in exactly
+//! one place.
 
 use super::Window;
 use crate::ids::MessageKey;
 use crate::queue::lanes::Lanes;
+use crate::rows::MessageRow;
 
 impl Window {
     /// Looks for a message in two places; an error says which. The number looked at.
@@ -25,6 +27,14 @@ impl Window {
             }
         }
         Ok(self.entries.len())
+    }
+
+    /// The untouched messages in memory.
+    pub fn untouched(&self) -> impl Iterator<Item = (&MessageKey, &MessageRow)> {
+        let entries = self.entries.iter().map(|(key, entry)| (key, &entry.row));
+        let pending = self.pending.iter().map(|(key, _, entry)| (key, &entry.row));
+        let late = self.late.iter().map(|(key, (_, entry))| (key, &entry.row));
+        entries.chain(pending).chain(late)
     }
 
     /// How many untouched messages there are, if all of them are in memory: nothing is parked, and nothing lies at
