@@ -13,6 +13,11 @@ pub fn create(name: &str, attributes: &[(&str, &str)]) -> Request {
     Request::CreateQueue { queue_name: name.to_owned(), attributes, tags: Pairs::new() }
 }
 
+/// PurgeQueue.
+pub fn purge_queue(queue: &str) -> Request {
+    Request::PurgeQueue { queue_url: queue.to_owned() }
+}
+
 /// DeleteQueue.
 pub fn delete_queue(queue: &str) -> Request {
     Request::DeleteQueue { queue_url: queue.to_owned() }

@@ -7,6 +7,7 @@
 //!     backlog --work queues --queues 10000
 //!     backlog --work delayed --messages 1000000
 //!     backlog --work dedup --messages 1000000
+//!     backlog --work purge --messages 1000000
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,14 +17,16 @@ use bench::local::{Local, Next};
 use bench::measure::median;
 use bench::own;
 use bench::phase::{self, Figures, end, tell};
-use bench::requests::{TEN, create, delete_all, delete_queue, done, fifo_message, handles, message};
+use bench::requests::{
+    TEN, create, delete_all, delete_queue, done, fifo_message, handles, message, purge_queue,
+};
 use bench::requests::{receive, receive_all, send, send_batch};
 use engine::request::Message;
 use engine::{Reply, Request};
 use server::clock;
 use store::log::Options;
 
-const USAGE: &str = "backlog [--work backlog|fifo|blocked|queues|delayed|dedup] [--data ./bench-data] [--messages 1000000] \
+const USAGE: &str = "backlog [--work backlog|fifo|blocked|queues|delayed|dedup|purge] [--data ./bench-data] [--messages 1000000] \
                      [--message 200] [--seconds 60] [--groups 100000] [--locked 10000] [--queues 10000]";
 /// Messages handed in at once, in tens.
 const GROUP: u64 = 130;
@@ -75,6 +78,7 @@ impl Bench {
             "queues" => self.queues(),
             "delayed" => self.delayed(),
             "dedup" => self.dedup(),
+            "purge" => self.purge(),
             _ => stop(USAGE),
         }
     }
@@ -182,6 +186,49 @@ impl Bench {
     }
 }
 
+/// One queue is purged, another one deleted.
+impl Bench {
+    fn purge(&self) -> std::io::Result<()> {
+        let done = phase::run("purge", &[])?;
+        for what in ["purge", "delete"] {
+            let [reply, segments, freed, written] =
+                ["reply", "segments", "freed", "written"].map(|name| done[&format!("{what}-{name}")]);
+            println!(
+                "{what} of a queue of {} messages: answered after {reply:.2} ms; {segments:.0} MiB of segments removed {freed:.0} ms \
+                 later, {written:.2} MiB written beside the journal",
+                self.messages()
+            );
+        }
+        println!("  {}", memory(&done));
+        Ok(())
+    }
+
+    fn load_and_purge(&self, local: &mut Local) -> Outcome<()> {
+        for (what, queue, request) in
+            [("purge", "purged", purge_queue("purged")), ("delete", "deleted", delete_queue("deleted"))]
+        {
+            local.call(vec![create(queue, &[])])?;
+            send_many(local, queue, self.messages(), |_| message(self.size()))?;
+            local.rest(Duration::from_secs(2))?;
+            let before = local.stats();
+            let began = clock::instant();
+            tell(&format!("{what}-reply"), local.call(vec![request])?.took.as_secs_f64() * 1e3);
+            // What was not flushed yet leaves a segment behind, which other work removes.
+            while local.stats().segment_bytes > before.segment_bytes / 20 {
+                if began.elapsed() > Duration::from_secs(60) {
+                    return Err(format!("the space is not free after a minute: {:?}", local.stats()));
+                }
+                local.rest(Duration::from_millis(1))?;
+            }
+            tell(&format!("{what}-freed"), began.elapsed().as_secs_f64() * 1e3);
+            let after = local.stats();
+            tell(&format!("{what}-segments"), (before.segment_bytes - after.segment_bytes) as f64 / MIB);
+            tell(&format!("{what}-written"), (after.background_bytes - before.background_bytes) as f64 / MIB);
+        }
+        Ok(())
+    }
+}
+
 fn memory(figures: &Figures) -> String {
     format!("resident {:.0} MiB, at most {:.0} MiB", figures["resident"], figures["peak"])
 }
@@ -207,6 +254,7 @@ impl Bench {
             "load-queues" => self.load_queues(&mut local)?,
             "load-delayed" => self.load_delayed(&mut local)?,
             "load-dedup" => self.load_dedup(&mut local)?,
+            "purge" => self.load_and_purge(&mut local)?,
             "open" => open(&mut local, "backlog", ready)?,
             "open-fifo" => {
                 open(&mut local, "groups.fifo", ready)?;
