@@ -17,7 +17,8 @@ use crate::rows::{first_of, last_of};
 use crate::{Event, Store};
 
 const MAGIC: [u8; 8] = *b"SLUICEEX";
-const VERSION: u32 = 1;
+/// Rises with [`crate::log::manifest::FORMAT`] where rows or contents change.
+const VERSION: u32 = 2;
 /// Bytes of the stream's head.
 pub const HEAD: usize = 8 + 4 + 16 + 8 + 8;
 /// Chunks are padded to this; a stream needs no blocks.
