@@ -55,7 +55,7 @@ impl Content<'_> {
     pub fn encode(&self, body: String) -> Vec<u8> {
         let mut to = body.into_bytes();
         let (behind, whole) = (to.len(), to.len() + self.length());
-        to.reserve_exact(self.length());
+        to.reserve_exact(whole - behind);
         let present = |member: Option<&str>, flag| if member.is_some() { flag } else { 0 };
         to.push(
             present(self.group, GROUP)

@@ -112,10 +112,9 @@ fn a_start_tells_what_it_replayed_and_how_long_it_took() {
     let url = client.queue("watched");
     client.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "x" }));
     sluice.kill();
-    let script = "exec timeout --preserve-status --signal=TERM 2 \"$@\"";
     let again = command(&["--data", directory.path().to_str().expect("UTF-8")]);
-    let mut limited = Command::new("sh");
-    limited.args(["-c", script, "sh"]).arg(again.get_program()).args(again.get_args());
+    let mut limited = Command::new("timeout");
+    limited.args(["--preserve-status", "2"]).arg(again.get_program()).args(again.get_args());
     let output = limited.output().expect("ran");
     let lines = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -106,8 +106,8 @@ impl<D: Disk> LogStore<D> {
     /// Whether the job at hand is in the way of the next flush or checkpoint, or nearly: it goes on however busy the
     /// journal is, and a flush in the largest steps.
     fn is_pressed(&self) -> bool {
-        let is_due = self.state.active.bytes() > self.flushed_at() / 4 * 3 || self.recovery_takes(7);
-        self.job.is_some() && is_due
+        self.job.is_some()
+            && (self.state.active.bytes() > self.flushed_at() / 4 * 3 || self.recovery_takes(7))
     }
 
     /// Bytes of messages and deletions at which a flush is due. Deletions that damage hides stay in memory whatever is

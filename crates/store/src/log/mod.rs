@@ -453,8 +453,8 @@ impl<D: Disk> Store for LogStore<D> {
 
     fn known(&self, key: &MessageKey) -> Known<'_> {
         let layers = [Some(&self.state.active), self.frozen.as_ref().map(|frozen| &*frozen.layer)];
-        let known = layers.into_iter().flatten().map(|layer| layer.known(key));
-        known.into_iter().find(|known| *known != Known::Nothing).unwrap_or(Known::Nothing)
+        let mut known = layers.into_iter().flatten().map(|layer| layer.known(key));
+        known.find(|known| *known != Known::Nothing).unwrap_or(Known::Nothing)
     }
 
     fn small_rows(&self) -> Vec<Row> {
